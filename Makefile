@@ -1,0 +1,27 @@
+# demo  boots four hosts, builds the shop stack on them, deploys, reconfigures, measures    test  every test, on real hosts
+# demo-down  ends the demo     check  ruff and mypy     bench  the benchmarks, beside OpenSSH
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: demo demo-down test check bench
+
+$(VENV)/.ready: pyproject.toml hatch_build.py tools/prepare
+	tools/prepare
+	touch $@
+
+demo: $(VENV)/.ready
+	$(PYTHON) -m cookline.cli demo
+
+demo-down: $(VENV)/.ready
+	$(PYTHON) -m cookline.cli demo --down
+
+check: $(VENV)/.ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: check
+	$(VENV)/bin/pytest -n auto --dist loadgroup
+
+bench: $(VENV)/.ready
+	$(PYTHON) -m tests.bench

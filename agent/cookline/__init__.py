@@ -1,0 +1,74 @@
+"""The names that a recipe author imports. They are loaded on first use; nothing inside the tree imports from here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
+# name -> module; the public surface, tested by tests/unit/test_house.py
+EXPORTS = {
+    "Node": "cookline.host.run.node",
+    "Outcome": "cookline.host.run.node",
+    "Resource": "cookline.host.resources.base",
+    "Action": "cookline.host.resources.base",
+    "State": "cookline.host.resources.base",
+    "Changes": "cookline.host.resources.base",
+    "field": "cookline.host.resources.base",
+    "System": "cookline.host.system",
+    "Package": "cookline.host.resources.package",
+    "File": "cookline.host.resources.file",
+    "CookbookFile": "cookline.host.resources.cookbook_file",
+    "Template": "cookline.host.resources.template",
+    "Directory": "cookline.host.resources.directory",
+    "Link": "cookline.host.resources.link",
+    "User": "cookline.host.resources.user",
+    "Group": "cookline.host.resources.group",
+    "Service": "cookline.host.resources.service",
+    "SystemdUnit": "cookline.host.resources.systemd_unit",
+    "Cron": "cookline.host.resources.cron",
+    "Execute": "cookline.host.resources.execute",
+    "LineInFile": "cookline.host.resources.line_in_file",
+    "Release": "cookline.host.resources.release",
+    "Restart": "cookline.host.resources.actions",
+    "Reload": "cookline.host.resources.actions",
+    "Run": "cookline.host.resources.actions",
+}
+
+if TYPE_CHECKING:
+    from cookline.host.resources.actions import Reload as Reload
+    from cookline.host.resources.actions import Restart as Restart
+    from cookline.host.resources.actions import Run as Run
+    from cookline.host.resources.base import Action as Action
+    from cookline.host.resources.base import Changes as Changes
+    from cookline.host.resources.base import Resource as Resource
+    from cookline.host.resources.base import State as State
+    from cookline.host.resources.base import field as field
+    from cookline.host.resources.cookbook_file import CookbookFile as CookbookFile
+    from cookline.host.resources.cron import Cron as Cron
+    from cookline.host.resources.directory import Directory as Directory
+    from cookline.host.resources.execute import Execute as Execute
+    from cookline.host.resources.file import File as File
+    from cookline.host.resources.group import Group as Group
+    from cookline.host.resources.line_in_file import LineInFile as LineInFile
+    from cookline.host.resources.link import Link as Link
+    from cookline.host.resources.package import Package as Package
+    from cookline.host.resources.release import Release as Release
+    from cookline.host.resources.service import Service as Service
+    from cookline.host.resources.systemd_unit import SystemdUnit as SystemdUnit
+    from cookline.host.resources.template import Template as Template
+    from cookline.host.resources.user import User as User
+    from cookline.host.run.node import Node as Node
+    from cookline.host.run.node import Outcome as Outcome
+    from cookline.host.system import System as System
+
+
+def __getattr__(name: str) -> Any:
+    if name not in EXPORTS:
+        raise AttributeError(f"cookline has no {name!r}")
+    value = getattr(importlib.import_module(EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> List[str]:
+    return sorted(EXPORTS)

@@ -1,0 +1,354 @@
+"""The only door to the machine: run, read, write atomically, stat.
+
+Resources and facts go through a `System`; nothing else in the host wing opens files or starts programs on behalf of a recipe.
+In a plan (`apply=False`) every method that changes the machine raises PlanWrite, and the audit hook of `run/guard.py` lets only
+this module read programs' output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import stat as stat_module
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+from cookline.errors import CommandError, CooklineError, ResourceError
+
+# Every run has these and nothing that SSH or sudo passed on (pitfalls: SendEnv, secure_path, locale prompts).
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/root",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "NEEDRESTART_SUSPEND": "1",
+}
+# Backups kept of a file that is overwritten (features R9: backup 5).
+BACKUPS_KEPT = 5
+STATE_DIRECTORY = "/var/lib/cookline"
+BACKUP_DIRECTORY = STATE_DIRECTORY + "/backups"
+
+
+class PlanWrite(CooklineError):
+    """Something tried to change the machine while a plan was being made."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A program that ended: `status` is negative for a signal; both streams decoded as UTF-8 with replacement."""
+
+    command: str
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """What lstat says, in the words that resources use: kind is file, directory, link or other; mode is four octal digits."""
+
+    kind: str
+    mode: str
+    uid: int
+    gid: int
+    size: int
+    inode: int
+    modified: float
+
+
+class System:
+    """One machine, seen from the inside, for the length of one run.
+
+    `apply` is False in a plan. `on_wait(what, holder)` is called while something is waited for (the dpkg lock).
+    `known` caches batch reads (dpkg status, passwd, units) under a name until `forget(name)`.
+    """
+
+    def __init__(self, *, apply: bool = True, on_wait: Optional[Callable[[str, str], None]] = None) -> None:
+        self.apply = apply
+        self.on_wait = on_wait or (lambda what, holder: None)
+        self.known: Dict[str, Any] = {}
+        self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """The value of one batch read, made once until `forget(name)`."""
+        if name not in self.known:
+            self.known[name] = read()
+        return self.known[name]
+
+    def forget(self, *names: str) -> None:
+        """Drop batch reads that a change has made stale."""
+        for name in names:
+            self.known.pop(name, None)
+
+    def read(self, path: str) -> Optional[bytes]:
+        """The content of a regular file, or None when there is none."""
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def status(self, path: str) -> Optional[FileStatus]:
+        """What stands at `path` itself (links are not followed), or None."""
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        kinds = {stat_module.S_IFREG: "file", stat_module.S_IFDIR: "directory", stat_module.S_IFLNK: "link"}
+        return FileStatus(
+            kind=kinds.get(stat_module.S_IFMT(found.st_mode), "other"),
+            mode=f"{stat_module.S_IMODE(found.st_mode):04o}",
+            uid=found.st_uid,
+            gid=found.st_gid,
+            size=found.st_size,
+            inode=found.st_ino,
+            modified=found.st_mtime,
+        )
+
+    def link_target(self, path: str) -> Optional[str]:
+        """Where the symbolic link at `path` points, as written; None when it is no link."""
+        try:
+            return os.readlink(path)
+        except OSError:
+            return None
+
+    def listing(self, path: str) -> List[str]:
+        """The sorted names in a directory; empty when there is none."""
+        try:
+            return sorted(os.listdir(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    # -- programs --------------------------------------------------------------------------------------------------
+
+    def query(self, command: Union[str, Sequence[str]], **options: Any) -> Completed:
+        """Run a program that only reads; allowed in a plan. Options as in `run`; any exit status is returned."""
+        return self._execute(command, ok=None, **options)
+
+    def run(self, command: Union[str, Sequence[str]], *, ok: Optional[Sequence[int]] = (0,), **options: Any) -> Completed:
+        """Run a program that may change the machine.
+
+        A string goes to /bin/sh, a sequence runs without a shell. `ok` lists the good exit statuses, None takes any.
+        Options: input (str), timeout (seconds, 3600), cwd, env (added to the fixed environment), user, group, umask.
+        Raises CommandError; raises PlanWrite in a plan.
+        """
+        self._refuse_in_plan(f"run {command!r}")
+        return self._execute(command, ok=ok, **options)
+
+    def _execute(
+        self,
+        command: Union[str, Sequence[str]],
+        *,
+        ok: Optional[Sequence[int]],
+        input: Optional[str] = None,
+        timeout: Optional[float] = 3600.0,
+        cwd: str = "/",
+        env: Optional[Mapping[str, str]] = None,
+        user: Optional[str] = None,
+        group: Optional[str] = None,
+        umask: int = 0o022,
+    ) -> Completed:
+        text = command if isinstance(command, str) else " ".join(shlex.quote(word) for word in command)
+        options: Dict[str, Any] = {
+            "umask": umask,
+            "cwd": cwd,
+            "env": {**ENVIRONMENT, **self._home(user), **(env or {})},
+        }
+        if user is not None:
+            options.update(user=user, group=group or self._primary_group(user), extra_groups=self._groups(user))
+        try:
+            with (
+                self.open_door(),
+                subprocess.Popen(
+                    command,
+                    shell=isinstance(command, str),
+                    stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    **options,
+                ) as process,
+            ):
+                stdout, stderr = self._communicate(process, text, input, timeout)
+        except OSError as error:
+            raise CommandError(text, 127, stderr=str(error)) from None
+        if ok is not None and process.returncode not in ok:
+            raise CommandError(text, process.returncode, stdout, stderr)
+        return Completed(text, process.returncode, stdout, stderr)
+
+    @staticmethod
+    def _communicate(
+        process: subprocess.Popen[str], text: str, input: Optional[str], timeout: Optional[float]
+    ) -> Tuple[str, str]:
+        try:
+            return process.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
+            raise CommandError(text, -signal.SIGKILL, stdout, stderr, hint=f"it ran longer than {timeout:g} s") from None
+
+    @staticmethod
+    def _home(user: Optional[str]) -> Dict[str, str]:
+        if user is None:
+            return {}
+        import pwd
+
+        try:
+            return {"HOME": pwd.getpwnam(user).pw_dir, "USER": user, "LOGNAME": user}
+        except KeyError:
+            raise ResourceError(f"there is no user {user!r} on this host") from None
+
+    @staticmethod
+    def _primary_group(user: str) -> int:
+        import pwd
+
+        return pwd.getpwnam(user).pw_gid
+
+    @staticmethod
+    def _groups(user: str) -> List[int]:
+        import pwd
+
+        return os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        mode: Optional[str] = None,
+        uid: Optional[int] = None,
+        gid: Optional[int] = None,
+        verify: Optional[Callable[[str], None]] = None,
+        backup: bool = False,
+    ) -> None:
+        """Put `content` at `path` whole or not at all: staged beside it, synced, owned, verified, then renamed.
+
+        What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
+        `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
+        """
+        self._refuse_in_plan(f"write {path}")
+        path = os.path.realpath(path)
+        old = self.status(path)
+        if old is not None and old.kind == "directory":
+            raise ResourceError(f"{path} is a directory; a file cannot take its place")
+        if not os.path.isdir(os.path.dirname(path)):
+            raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
+        if backup and old is not None:
+            self.keep_backup(path)
+        with self.open_door(), self._staged(path) as (descriptor, staged):
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                os.fchown(descriptor, *self._ownership(old, uid, gid))
+                os.fchmod(descriptor, int(mode or (old.mode if old else "0644"), 8))
+                file.flush()
+                os.fsync(descriptor)
+            if verify is not None:
+                verify(staged)
+            os.replace(staged, path)
+
+    @staticmethod
+    def _ownership(old: Optional[FileStatus], uid: Optional[int], gid: Optional[int]) -> Tuple[int, int]:
+        kept_uid, kept_gid = (old.uid, old.gid) if old else (0, 0)
+        return (kept_uid if uid is None else uid, kept_gid if gid is None else gid)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _staged(path: str) -> Iterator[Tuple[int, str]]:
+        descriptor, staged = tempfile.mkstemp(prefix=".cookline-", dir=os.path.dirname(path))
+        try:
+            yield descriptor, staged
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(staged)
+
+    def keep_backup(self, path: str) -> str:
+        """Copy the file at `path` below BACKUP_DIRECTORY, keeping the newest BACKUPS_KEPT; returns where."""
+        directory = BACKUP_DIRECTORY + os.path.dirname(path)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        name = os.path.basename(path)
+        target = f"{directory}/{name}.{time.strftime('%Y%m%d%H%M%S')}.{time.monotonic_ns()}"
+        with (
+            open(path, "rb") as source,
+            open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy,
+        ):
+            copy.write(source.read())
+        old = [entry for entry in self.listing(directory) if entry.startswith(f"{name}.")]
+        for entry in old[:-BACKUPS_KEPT]:
+            os.unlink(f"{directory}/{entry}")
+        return target
+
+    def change_mode(self, path: str, mode: str) -> None:
+        self._refuse_in_plan(f"chmod {path}")
+        with self.open_door():
+            os.chmod(path, int(mode, 8))
+
+    def change_owner(self, path: str, uid: int = -1, gid: int = -1) -> None:
+        """Links themselves are changed, not what they point to."""
+        self._refuse_in_plan(f"chown {path}")
+        with self.open_door():
+            os.chown(path, uid, gid, follow_symlinks=False)
+
+    def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
+        self._refuse_in_plan(f"mkdir {path}")
+        with self.open_door():
+            if parents:
+                os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            os.mkdir(path, 0o700)
+            os.chmod(path, int(mode, 8))
+
+    def make_link(self, path: str, target: str) -> None:
+        """A symbolic link at `path`, replacing another link or file in one step."""
+        self._refuse_in_plan(f"link {path}")
+        staged = f"{os.path.dirname(path)}/.cookline-{os.getpid()}-{time.monotonic_ns()}"
+        with self.open_door():
+            os.symlink(target, staged)
+            try:
+                os.replace(staged, path)
+            except OSError:
+                os.unlink(staged)
+                raise
+
+    def remove(self, path: str) -> None:
+        """Remove a file, link or empty directory; absent is fine."""
+        self._refuse_in_plan(f"remove {path}")
+        with self.open_door(), contextlib.suppress(FileNotFoundError):
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.rmdir(path)
+            else:
+                os.unlink(path)
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory with all that is in it, without following links; absent is fine."""
+        self._refuse_in_plan(f"remove {path}")
+        import shutil
+
+        with self.open_door(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+    # -- the plan's guard ------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def open_door(self) -> Iterator[None]:
+        """Marks what happens inside as done by this door, for the audit hook of a plan."""
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+    def _refuse_in_plan(self, what: str) -> None:
+        if not self.apply:
+            raise PlanWrite(f"a plan must not {what}")
