@@ -1,0 +1,10 @@
+"""app::undeploy: nothing of the shop is left; its user and packages are the business of setup."""
+
+from cookline import File, Node, Release, Service, SystemdUnit
+
+
+def recipe(node: Node) -> None:
+    node.ensure(Service("shop", running=False, enabled=False))
+    node.ensure(SystemdUnit("shop.service", present=False))
+    node.ensure(File("/etc/shop.env", present=False))
+    node.ensure(Release("shop", present=False))

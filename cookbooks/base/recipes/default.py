@@ -1,0 +1,7 @@
+"""base: the message of the day. It goes into the setup of each layer."""
+
+from cookline import Node, Template
+
+
+def recipe(node: Node) -> None:
+    node.ensure(Template("/etc/motd", source="motd.j2", values={"instance": node.instance, "text": node["base"]["motd"]}))
