@@ -13,6 +13,9 @@ EXPORTS = {
     "Action": "cookline.host.resources.base",
     "State": "cookline.host.resources.base",
     "Changes": "cookline.host.resources.base",
+    "CannotKnow": "cookline.host.resources.base",
+    "ResourceError": "cookline.errors",
+    "ResourceUsageError": "cookline.errors",
     "field": "cookline.host.resources.base",
     "System": "cookline.host.system",
     "Package": "cookline.host.resources.package",
@@ -35,10 +38,13 @@ EXPORTS = {
 }
 
 if TYPE_CHECKING:
+    from cookline.errors import ResourceError as ResourceError
+    from cookline.errors import ResourceUsageError as ResourceUsageError
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
     from cookline.host.resources.base import Action as Action
+    from cookline.host.resources.base import CannotKnow as CannotKnow
     from cookline.host.resources.base import Changes as Changes
     from cookline.host.resources.base import Resource as Resource
     from cookline.host.resources.base import State as State

@@ -1,6 +1,6 @@
 """app::deploy: the newest release of the shop, running. An app that is not the shop is not our matter."""
 
-from cookline import CookbookFile, Node, Release, Restart, Service, SystemdUnit
+from cookline import Node, Release, Restart, Service, SystemdUnit
 
 
 def recipe(node: Node) -> None:

@@ -1,7 +1,6 @@
 """postgres: the server, and a database with its owner for each entry of the attribute postgres.databases."""
 
 from cookbooks.postgres.resources.database import Database
-
 from cookline import Node, Package, Restart, Service, Template
 
 

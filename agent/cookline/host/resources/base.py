@@ -83,9 +83,15 @@ class Declared:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclasses.dataclass(frozen=True, init=False, repr=False)(cls)
+        # dataclasses keeps ClassVars in there too; what is left are the fields alone
+        cls.__dataclass_fields__ = {
+            name: each
+            for name, each in cls.__dataclass_fields__.items()
+            if each._field_type is dataclasses._FIELD  # type: ignore[attr-defined]
+        }
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        fields = {name: each for name, each in self.__dataclass_fields__.items() if each._field_type is dataclasses._FIELD}  # type: ignore[attr-defined]
+        fields = self.__dataclass_fields__
         kind = type(self).__name__
         positional = [name for name, each in fields.items() if not each.metadata.get("kw_only")]
         if len(values) > len(positional):
@@ -120,7 +126,7 @@ class Declared:
         return type(self)(**{**values, **changes})
 
     def __repr__(self) -> str:
-        shown = []
+        shown: List[str] = []
         for name, each in self.__dataclass_fields__.items():
             value = getattr(self, name)
             if each.default is not dataclasses.MISSING and value == each.default:
