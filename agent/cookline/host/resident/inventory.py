@@ -1,0 +1,91 @@
+"""What the last runs declared on this host: the list that drift is measured against.
+
+    {"declarations": {"File[/etc/motd]": {"kind", "module", "cookbook", "declaration", "desired", "paths", "recipe", "line",
+                                          "run", "event", "app"}},
+     "secrets": [values that findings must not show], "written": epoch seconds}
+
+Written at the end of a run (`record_run`), read by the resident agent. It holds contents of files by hash only, but fields of
+every kind in clear, so it is root's alone (0600).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence
+
+from cookline.errors import HostStateError
+from cookline.host import paths
+
+Entry = Dict[str, Any]
+Inventory = Dict[str, Any]
+
+
+def read(path: str = paths.INVENTORY) -> Inventory:
+    """The inventory; an empty one when no run has written any yet. Raises HostStateError when it is broken."""
+    try:
+        with open(path, "rb") as file:
+            inventory = json.loads(file.read())
+        if not all(isinstance(entry, dict) for entry in inventory["declarations"].values()):
+            raise ValueError("an entry is not a mapping")
+    except FileNotFoundError:
+        return {"declarations": {}, "secrets": [], "written": 0}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostStateError(
+            f"the inventory {path} cannot be read ({error}), so drift is not known",
+            hint="the next setup of this host writes a new one",
+        ) from None
+    return {"secrets": [], "written": 0, **inventory}
+
+
+def write(inventory: Mapping[str, Any], path: str = paths.INVENTORY) -> None:
+    """Put the inventory in place atomically, 0600, with the time of now."""
+    content = json.dumps({**inventory, "written": time.time()}, separators=(",", ":"))
+    paths.write_private(path, content.encode())
+
+
+def record_run(
+    run: str,
+    event: str,
+    executed_recipes: Iterable[str],
+    declarations: Mapping[str, Entry],
+    *,
+    app: Optional[str] = None,
+    secrets: Sequence[str] = (),
+    path: str = paths.INVENTORY,
+) -> None:
+    """Take over what a run declared.
+
+    A recipe in `executed_recipes` (those that ran to their end) replaces all that it declared before, for the same app. What a
+    run declared before it failed is taken over; what it did not reach stays. An undeploy takes away what the app's deploys
+    declared.
+    """
+    try:
+        inventory = read(path)
+    except HostStateError:
+        inventory = {"declarations": {}, "secrets": []}
+    executed = set(executed_recipes)
+    kept = {
+        name: entry
+        for name, entry in inventory["declarations"].items()
+        if not _replaced(entry, executed, app) and not _undeployed(entry, event, app)
+    }
+    kept.update({name: {**entry, "run": run, "event": event, "app": app} for name, entry in declarations.items()})
+    write({"declarations": kept, "secrets": sorted({*inventory["secrets"], *secrets})}, path)
+
+
+def _replaced(entry: Entry, executed: Collection[Any], app: Optional[str]) -> bool:
+    return entry.get("recipe") in executed and entry.get("app") == app
+
+
+def _undeployed(entry: Entry, event: str, app: Optional[str]) -> bool:
+    return event == "undeploy" and entry.get("event") == "deploy" and entry.get("app") == app
+
+
+def watched_paths(inventory: Inventory) -> Dict[str, List[str]]:
+    """Path -> names of the declarations that a change there may concern."""
+    watched: Dict[str, List[str]] = {}
+    for name, entry in inventory["declarations"].items():
+        for path in entry.get("paths") or ():
+            watched.setdefault(path, []).append(name)
+    return watched
