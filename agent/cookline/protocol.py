@@ -50,6 +50,7 @@ EVENT_KINDS = frozenset(
         "run_started",  # run, attempt, at, boot, instance, event, recipes, apply, carried (owed by earlier runs)
         "waiting",  # for: "lock" | "dpkg", holder: text
         "recipe_started",  # recipe
+        "owed",  # owed: promised by a recipe in its own words (node.later)
         "started",  # resource, name, recipe, line, owed: written (and synced) before a change is made
         *RESOURCE_OUTCOMES,  # resource, name, recipe, line, seconds, changes, diff, reason, error, ignored
         *PLAN_VERDICTS,  # resource, name, recipe, line, changes, diff, reason

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from cookline.errors import CommandError, CooklineError, ResourceError
+from cookline.host.paths import BACKUPS
 
 # Every run has these and nothing that SSH or sudo passed on (pitfalls: SendEnv, secure_path, locale prompts).
 ENVIRONMENT = {
@@ -30,8 +31,6 @@ ENVIRONMENT = {
 }
 # Backups kept of a file that is overwritten (features R9: backup 5).
 BACKUPS_KEPT = 5
-STATE_DIRECTORY = "/var/lib/cookline"
-BACKUP_DIRECTORY = STATE_DIRECTORY + "/backups"
 
 
 class PlanWrite(CooklineError):
@@ -275,8 +274,8 @@ class System:
                 os.unlink(staged)
 
     def keep_backup(self, path: str) -> str:
-        """Copy the file at `path` below BACKUP_DIRECTORY, keeping the newest BACKUPS_KEPT; returns where."""
-        directory = BACKUP_DIRECTORY + os.path.dirname(path)
+        """Copy the file at `path` below BACKUPS, keeping the newest BACKUPS_KEPT; returns where."""
+        directory = BACKUPS + os.path.dirname(path)
         os.makedirs(directory, mode=0o700, exist_ok=True)
         name = os.path.basename(path)
         target = f"{directory}/{name}.{time.strftime('%Y%m%d%H%M%S')}.{time.monotonic_ns()}"

@@ -1,0 +1,154 @@
+"""The host's end of the wire: says hello, takes one operation, answers it (see protocol.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import signal
+import sys
+from typing import Any, BinaryIO, Callable, Dict
+
+from cookline.errors import CooklineError
+from cookline.host import paths
+from cookline.host.run import journal as journals
+from cookline.protocol import PROTOCOL, RunRequest, encode
+
+Message = Dict[str, Any]
+
+
+class Wire:
+    """Standard input and output of this process, as lines and bytes."""
+
+    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
+        self.source, self.sink = source, sink
+
+    def read(self) -> Message:
+        import json
+
+        message = json.loads(self.source.readline() or b"{}")
+        return message if isinstance(message, dict) else {}
+
+    def write(self, message: Message) -> None:
+        self.sink.write(encode(message))
+        self.sink.flush()
+
+
+def main() -> None:
+    """Never raises: what goes wrong is answered as {"kind": "refused", "reason": .., "hint": ..}."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the controller has gone: this end has nothing left to do
+    wire = Wire(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        os.makedirs(paths.STATE_DIRECTORY, mode=0o700, exist_ok=True)
+        wire.write({"kind": "hello", "protocol": PROTOCOL, "python": platform.python_version(), "machine": os.uname().machine})
+        message = wire.read()
+        OPERATIONS.get(str(message.get("operation")), _unknown)(wire, message)
+    except CooklineError as error:
+        wire.write({"kind": "refused", "reason": error.message, "hint": error.hint})
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = f"free some space below {paths.STATE_DIRECTORY} and try again" if full else None
+        wire.write({"kind": "refused", "reason": f"{'the disk of the host is full' if full else error}", "hint": hint})
+
+
+def _run(wire: Wire, message: Message) -> None:
+    from cookline.host.landing import missing_trees, receive
+
+    request = RunRequest.from_dict(message["request"])
+    missing = missing_trees(sorted(set(request.trees.values())))
+    if missing:
+        receive(missing, wire.source, wire.sink)
+    directory = journals.create(request.run, apply=request.apply)
+    if directory is None:
+        _follow(wire, request.run, 0)
+        return
+    from cookline.host.run.follow import follow
+    from cookline.host.run.launch import detached
+
+    def work(wake: int) -> None:
+        from cookline.host.run.converge import converge
+
+        converge(request, directory, wake)
+
+    follow(directory, wire.sink, pipe=detached(request.run, directory, work))
+
+
+def _attach(wire: Wire, message: Message) -> None:
+    _follow(wire, str(message["run"]), int(message.get("offset", 0)))
+
+
+def _follow(wire: Wire, run: str, offset: int) -> None:
+    from cookline.host.run.follow import follow
+
+    directory = journals.find_run(os.path.basename(run))
+    if directory is None:
+        wire.write({"kind": "refused", "reason": "unknown run", "hint": None})
+        return
+    follow(directory, wire.sink, offset=offset)
+
+
+def _cancel(wire: Wire, message: Message) -> None:
+    directory = journals.find_run(os.path.basename(str(message["run"])))
+    if directory is not None:
+        open(directory + "/cancel", "wb").close()
+    wire.write({"kind": "answer", "cancelled": directory is not None})
+
+
+def _collect(wire: Wire, message: Message) -> None:
+    from cookline.host.resident.spool import collect
+
+    count = 0
+    for record in collect(int(message.get("acknowledge", 0)), int(message.get("limit", 10_000))):
+        wire.sink.write(encode({"kind": "record", "record": record}))
+        count += 1
+    wire.write({"kind": "answer", "records": count, "owed": _owed()})
+
+
+def _drift(wire: Wire, message: Message) -> None:
+    from cookline.host.resident.drift import check
+
+    findings = check("manual")
+    for finding in findings:
+        wire.sink.write(encode({"kind": "finding", "finding": finding}))
+    wire.write({"kind": "answer", "findings": len(findings)})
+
+
+def _facts(wire: Wire, message: Message) -> None:
+    from cookline.host.facts import READERS, Facts
+
+    facts = Facts()
+    wire.write({"kind": "answer", "facts": {name: facts.read(name) for name in message.get("names") or READERS}})
+
+
+def _status(wire: Wire, message: Message) -> None:
+    from cookline.host.run.lock import holder_of_lock
+
+    runs = []
+    with contextlib.suppress(FileNotFoundError):
+        runs = sorted(os.listdir(paths.RUNS))
+    wire.write({"kind": "answer", "lock": holder_of_lock(), "runs": runs, "owed": _owed()})
+
+
+def _owed() -> "list[Dict[str, Any]]":
+    from cookline.host.run import owed
+
+    return [{"action": debt["action"], "because": debt["because"], "run": debt["run"]} for debt in owed.of_host()]
+
+
+def _unknown(wire: Wire, message: Message) -> None:
+    wire.write({"kind": "refused", "reason": f"unknown operation {message.get('operation')!r}", "hint": None})
+
+
+OPERATIONS: Dict[str, Callable[[Wire, Message], None]] = {
+    "run": _run,
+    "attach": _attach,
+    "cancel": _cancel,
+    "collect": _collect,
+    "drift": _drift,
+    "facts": _facts,
+    "status": _status,
+}
+
+if __name__ == "__main__":
+    main()

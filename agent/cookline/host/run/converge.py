@@ -1,0 +1,154 @@
+"""One attempt of one run, from the lock to `run_finished`, in the detached process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from cookline.errors import CooklineError
+from cookline.host import paths
+from cookline.host.run import journal as journals
+from cookline.host.run import lock, origin, owed, snapshots
+from cookline.host.run.cookbooks import Cookbooks
+from cookline.host.run.engine import Cancelled, Engine, Stopped
+from cookline.host.run.follow import close_dead
+from cookline.host.run.guard import PlanGuard
+from cookline.host.run.masking import Masker
+from cookline.protocol import RunRequest
+
+
+def converge(request: RunRequest, directory: str, wake: Optional[int] = None) -> None:
+    """Run the request and journal it; every path ends in one `run_finished`."""
+    os.umask(0o022)
+    os.chdir("/")
+    book = journals.Journal(directory, Masker(request.secrets), wake)
+    begun = time.monotonic()
+    host_lock = lock.HostLock()
+    holder = {"run": request.run, "event": request.event, "stack": request.stack, "pid": os.getpid()}
+
+    def on_wait(other: Dict[str, Any]) -> None:
+        book.write({"kind": "waiting", "for": "lock", "holder": lock.describe(other)})
+
+    if not host_lock.take(holder, request.lock_wait, on_wait):
+        reason = f"the host is locked by {lock.describe(lock.holder_of_lock() or {})}"
+        book.write(
+            {"kind": "run_finished", "run": request.run, "outcome": "expired", "reason": reason, "totals": {}, "owed": []}
+        )
+        book.close()
+        return
+    try:
+        end = _attempt(request, book)
+        end["seconds"] = round(time.monotonic() - begun, 4)
+        journals.prune()
+        book.write(end)
+        book.sync()
+    finally:
+        host_lock.release()
+        book.close()
+
+
+def _attempt(request: RunRequest, book: journals.Journal) -> Dict[str, Any]:
+    """All that happens under the lock; returns the `run_finished` event."""
+    if request.apply:
+        _close_earlier(request.run)
+    carried = owed.of_host(but=request.run)
+    book.write(_beginning(request, carried))
+    engine: Optional[Engine] = None
+    end: Dict[str, Any] = {"kind": "run_finished", "run": request.run, "outcome": "successful"}
+    try:
+        snapshots.accept(request) if request.apply else None
+        engine = Engine(request, book, Cookbooks(request.trees), carried if request.apply else [])
+        _recipes(request, engine)
+        if request.apply:
+            engine.pay_all()
+    except Stopped as error:
+        end.update(outcome="failed", reason=error.message.split("\n")[0], error=error.message)
+    except Cancelled as error:
+        end.update(outcome=error.outcome, reason=error.message)
+    except BaseException as error:
+        text = origin.describe(error)
+        end.update(outcome="failed", reason=text.split("\n")[0], error=text)
+    end["owed"] = list(engine.owed.values()) if engine and request.apply else carried
+    end["totals"] = engine.totals if engine else {}
+    if engine is not None:
+        end["slowest"] = engine.slowest()
+        end.update(_remember(request, engine, end["outcome"]))
+    return end
+
+
+def _beginning(request: RunRequest, carried: List[owed.Debt]) -> Dict[str, Any]:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip()
+    return {
+        "kind": "run_started",
+        "run": request.run,
+        "attempt": 1,
+        "at": time.time(),
+        "boot": boot,
+        "instance": request.instance,
+        "event": request.event,
+        "recipes": request.recipes,
+        "revision": request.revision,
+        "snapshot": request.snapshot.get("number", 0),
+        "apply": request.apply,
+        "carried": carried,
+    }
+
+
+def _close_earlier(run: str) -> None:
+    """A run that died without an end gets its end before a new one begins."""
+    directory = journals.last_run(but=run)
+    if directory is not None and not journals.is_alive(directory):
+        close_dead(directory)
+
+
+def _recipes(request: RunRequest, engine: Engine) -> None:
+    guard = None if request.apply else PlanGuard(engine.system)
+    try:
+        if request.agent is not None and request.event == "setup":
+            from cookline.host.resident import install
+
+            engine.run_recipe("cookline::agent", install.recipe)
+        for recipe in request.recipes:
+            engine.run_recipe(recipe)
+    finally:
+        if guard is not None:
+            guard.active = False
+
+
+def _remember(request: RunRequest, engine: Engine, outcome: str) -> Dict[str, Any]:
+    """Write what outlives the run: rendered templates and the drift inventory. A failure here is a note, not a lost run."""
+    notes: Dict[str, Any] = {}
+    steps: List[Callable[[], None]] = [engine.templates.save]
+    if request.apply:
+        steps.append(lambda: _record_inventory(request, engine, complete=outcome == "successful"))
+    for step in steps:
+        try:
+            step()
+        except OSError as error:
+            notes["note"] = f"could not remember everything: {errno.errorcode.get(error.errno or 0, '')} {error.strerror}"
+    return notes
+
+
+def _record_inventory(request: RunRequest, engine: Engine, *, complete: bool) -> None:
+    from cookline.host.resident import inventory
+
+    declarations: Dict[str, Dict[str, Any]] = {}
+    for name, entry in engine.declared.items():
+        resource = entry["resource"]
+        with contextlib.suppress(CooklineError):
+            declarations[name] = {
+                "kind": type(resource).__name__,
+                "module": type(resource).__module__,
+                "declaration": resource.declaration(),
+                "desired": entry["desired"],
+                "paths": resource.watched_paths(),
+                "recipe": entry["recipe"],
+                "line": entry["line"],
+                "sensitive": bool(resource.sensitive),
+            }
+    trees = {key: f"{paths.TREES}/{tree}" for key, tree in request.trees.items()}
+    inventory.record_run(request.run, request.event, engine.recipes if complete else [], declarations, {"trees": trees})

@@ -1,0 +1,77 @@
+"""Loads recipes out of verified trees: `cookbooks.NAME` is the tree of that cookbook that the run's revision names."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import types
+from typing import Callable, Dict, Mapping, Tuple, cast
+
+from cookline.errors import CookbookError, did_you_mean
+from cookline.host import paths
+from cookline.host.run import origin
+
+PACKAGE = "cookbooks"
+PREFIX = "cookbook:"
+
+
+class Cookbooks:
+    """The cookbooks of one run. `trees` maps "cookbook:NAME" to the hash of its tree."""
+
+    def __init__(self, trees: Mapping[str, str]) -> None:
+        self.directories: Dict[str, str] = {
+            key[len(PREFIX) :]: f"{paths.TREES}/{tree}" for key, tree in trees.items() if key.startswith(PREFIX)
+        }
+        root = types.ModuleType(PACKAGE)
+        root.__path__ = []
+        sys.modules[PACKAGE] = root
+        for name, path in self.directories.items():
+            module = types.ModuleType(f"{PACKAGE}.{name}")
+            module.__path__ = [path]
+            sys.modules[f"{PACKAGE}.{name}"] = module
+            setattr(root, name, module)
+            origin.register(path, f"{PACKAGE}/{name}")
+
+    def recipe(self, address: str) -> Callable[..., None]:
+        """The function behind "cookbook::recipe"; a bare cookbook means its `default`. Raises CookbookError."""
+        cookbook, name = split(address)
+        directory = self.directory(cookbook)
+        if not os.path.isfile(f"{directory}/recipes/{name}.py"):
+            names = [entry[:-3] for entry in sorted(os.listdir(f"{directory}/recipes")) if entry.endswith(".py")]
+            raise CookbookError(f"cookbook {cookbook!r} has no recipe {name!r}{did_you_mean(name, names)}")
+        module = importlib.import_module(f"{PACKAGE}.{cookbook}.recipes.{name}")
+        function = getattr(module, "recipe", None)
+        if not callable(function):
+            raise CookbookError(
+                f"{PACKAGE}/{cookbook}/recipes/{name}.py defines no recipe", hint="write `def recipe(node: Node) -> None:`"
+            )
+        return cast("Callable[..., None]", function)
+
+    def path(self, cookbook: str, folder: str, source: str) -> str:
+        """The file `FOLDER/SOURCE`; "other:name" looks into another cookbook. It never leaves its folder."""
+        other, _, name = source.rpartition(":")
+        cookbook = other or cookbook
+        base = os.path.realpath(f"{self.directory(cookbook)}/{folder}")
+        path = os.path.realpath(f"{base}/{name}")
+        if not path.startswith(base + "/"):
+            raise CookbookError(f"{source!r} leaves {PACKAGE}/{cookbook}/{folder}")
+        if not os.path.isfile(path):
+            present = [entry for entry in (os.listdir(base) if os.path.isdir(base) else [])]
+            raise CookbookError(f"there is no {PACKAGE}/{cookbook}/{folder}/{name}{did_you_mean(name, present)}")
+        return path
+
+    def tree(self, cookbook: str) -> str:
+        return os.path.basename(self.directory(cookbook))
+
+    def directory(self, cookbook: str) -> str:
+        """Where the tree of a cookbook lies on this host. Raises CookbookError."""
+        if cookbook not in self.directories:
+            raise CookbookError(f"this run has no cookbook {cookbook!r}{did_you_mean(cookbook, self.directories)}")
+        return self.directories[cookbook]
+
+
+def split(address: str) -> Tuple[str, str]:
+    """("nginx", "setup") of "nginx::setup"."""
+    cookbook, separator, recipe = address.partition("::")
+    return cookbook, recipe if separator else "default"

@@ -1,0 +1,250 @@
+"""The engine of a run: reads, compares, applies, reads again and reports, one resource after another."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from cookline.errors import CommandError, RunError
+from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, differences
+from cookline.host.run import origin, owed
+from cookline.host.run.cookbooks import Cookbooks, split
+from cookline.host.run.guards import skip_reason
+from cookline.host.run.journal import Journal
+from cookline.host.run.masking import MASK
+from cookline.host.run.node import Node, Outcome
+from cookline.host.run.templates import Templates
+from cookline.host.system import System
+from cookline.protocol import RunRequest
+
+SLOWEST_KEPT = 10  # features C20
+# A retry's pause doubles, and no pause is longer than a minute.
+LONGEST_PAUSE = 60.0
+
+Event = Dict[str, Any]
+
+
+class Stopped(RunError):
+    """A resource failed: the run ends here. Its own event has been written."""
+
+
+class Cancelled(RunError):
+    """The run was asked to stop, or its time is over."""
+
+    def __init__(self, outcome: str, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class Engine:
+    """Converges one node. `declared` collects what the run declared, for the drift inventory."""
+
+    def __init__(self, request: RunRequest, journal: Journal, cookbooks: Cookbooks, carried: Sequence[owed.Debt]) -> None:
+        self.request = request
+        self.journal = journal
+        self.cookbooks = cookbooks
+        self.system = System(apply=request.apply, on_wait=self._waiting)
+        self.node = Node(request, self)
+        self.templates = Templates(cookbooks, self.node)
+        self.totals: Dict[str, int] = {}
+        self.owed: Dict[str, owed.Debt] = {debt["action"]: debt for debt in carried}
+        self.recipes: List[str] = []
+        self.declared: Dict[str, Dict[str, Any]] = {}
+        self.planned: List[str] = self.system.known.setdefault("planned", [])
+        self.timings: List[Tuple[float, str]] = []
+        self.index = 0
+        self.deadline = None if request.timeout is None else time.monotonic() + request.timeout
+        self._recipe = ""
+
+    # -- recipes ---------------------------------------------------------------------------------------------------
+
+    def run_recipe(self, address: str, function: Optional[Callable[[Node], None]] = None) -> None:
+        """Run a recipe unless this run has run it before."""
+        address = "::".join(split(address))
+        if address in self.recipes:
+            return
+        self.recipes.append(address)
+        before, self._recipe = self._recipe, address
+        self.journal.write({"kind": "recipe_started", "recipe": address}, now=False)
+        (function or self.cookbooks.recipe(address))(self.node)
+        self._recipe = before
+
+    # -- resources -------------------------------------------------------------------------------------------------
+
+    def ensure(self, resource: Resource, *, later: Sequence[Action], now: Sequence[Action]) -> Outcome:
+        self._check_still_wanted()
+        started = time.monotonic()
+        header: Event = {"resource": self.index, "name": resource.name, "recipe": self._recipe, "line": origin.author_line()}
+        self.index += 1
+        try:
+            outcome = self._converge(resource, header, [*now, *later])
+        except Exception as error:
+            outcome = self._failed(resource, header, error, started)
+        else:
+            self._finish(outcome, header, started)
+        if outcome.kind == "changed":
+            for action in now:
+                self._pay(action.name)
+        return outcome
+
+    def _converge(self, resource: Resource, header: Event, actions: Sequence[Action]) -> Outcome:
+        reason = skip_reason(resource, self.system)
+        if reason is not None:
+            return Outcome("skipped", reason=reason)
+        bound = resource.bind(RecipeScope(self, split(self._recipe)[0]))
+        try:
+            desired = bound.desired()
+            changes = differences(bound.current(self.system), desired)
+        except CannotKnow as error:
+            return self._announce("cannot_know", bound, header, {}, str(error))
+        self._declare(bound, desired, header)
+        if not changes:
+            return Outcome("unchanged" if self.request.apply else "will_not")
+        header["changes"] = shown(bound, changes)
+        header["diff"] = None if bound.sensitive else bound.diff(self.system, changes)
+        if not self.request.apply:
+            return self._announce("will_change", bound, header, changes, "")
+        self._promise(header, actions)
+        self._apply(bound, changes)
+        return Outcome("changed", changes)
+
+    def _announce(self, verdict: str, bound: Resource, header: Event, changes: Changes, reason: str) -> Outcome:
+        self.planned.append(bound.name)
+        return Outcome(verdict, changes, reason)
+
+    def _promise(self, header: Event, actions: Sequence[Action]) -> None:
+        """Journal that a change begins and what it will owe, and sync, before anything is changed."""
+        debts = [owed.debt(action, header["name"], self.request.run) for action in actions]
+        for debt in debts:
+            self.owed.setdefault(debt["action"], debt)
+        event = {name: header[name] for name in ("resource", "name", "recipe", "line")}
+        self.journal.write({"kind": "started", **event, "owed": debts})
+        self.journal.sync()
+
+    def _apply(self, bound: Resource, changes: Changes) -> None:
+        pause = bound.retry_delay
+        for attempt in range(bound.retries + 1):
+            try:
+                bound.apply(self.system, changes)
+                if bound.has_state:
+                    self._prove(bound)
+                return
+            except Exception as error:
+                if attempt == bound.retries:
+                    raise
+                self.log(f"{bound.name} failed, trying again in {pause:g} s: {error}", "warning")
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _prove(self, bound: Resource) -> None:
+        left = differences(bound.current(self.system), bound.desired())
+        if left:
+            fields = ", ".join(f"{each['field']} is {each['from']!r}, not {each['to']!r}" for each in shown(bound, left))
+            raise RunError(f"{bound.name} still differs after it was applied: {fields}")
+
+    def _finish(self, outcome: Outcome, header: Event, started: float) -> None:
+        seconds = time.monotonic() - started
+        self.totals[outcome.kind] = self.totals.get(outcome.kind, 0) + 1
+        self.timings.append((seconds, header["name"]))
+        event = {"kind": outcome.kind, **header, "seconds": round(seconds, 5)}
+        if outcome.reason:
+            event["reason"] = outcome.reason
+        self.journal.write(event, now=outcome.kind != "unchanged")
+
+    def _failed(self, resource: Resource, header: Event, error: Exception, started: float) -> Outcome:
+        header["error"] = MASK + " (the resource is sensitive)" if resource.sensitive else origin.describe(error)
+        if isinstance(error, CommandError):
+            header["status"] = error.status
+        header["ignored"] = resource.ignore_failure
+        outcome = Outcome("failed")
+        self._finish(outcome, header, started)
+        if not resource.ignore_failure:
+            raise Stopped(f"{header['name']} failed: {header['error']}") from error
+        return outcome
+
+    def _declare(self, bound: Resource, desired: Mapping[str, Any], header: Event) -> None:
+        if bound.has_state:
+            self.declared[bound.name] = {"resource": bound, "desired": dict(desired), **header}
+
+    # -- actions ---------------------------------------------------------------------------------------------------
+
+    def owe(self, action: Action, because: str) -> None:
+        debt = owed.debt(action, because, self.request.run)
+        if self.owed.setdefault(debt["action"], debt) is debt and self.request.apply:
+            self.journal.write({"kind": "owed", "owed": [debt]})
+
+    def pay_all(self) -> None:
+        """Do what is owed, in the order in which it was promised. A failed action stays owed and ends the run."""
+        for name in list(self.owed):
+            self._pay(name)
+
+    def _pay(self, name: str) -> None:
+        debt = self.owed[name]
+        started = time.monotonic()
+        self.journal.write({"kind": "action_started", "action": name, "because": debt["because"], "run_owing": debt["run"]})
+        event: Event = {"kind": "action_finished", "action": name, "outcome": "changed"}
+        try:
+            owed.action_of(debt).perform(self.system)
+        except Exception as error:
+            event.update(outcome="failed", error=origin.describe(error))
+            raise Stopped(f"{name} failed: {event['error']}") from error
+        else:
+            del self.owed[name]
+        finally:
+            event["seconds"] = round(time.monotonic() - started, 5)
+            self.journal.write(event)
+
+    # -- what a recipe says by the way -------------------------------------------------------------------------------
+
+    def log(self, text: str, level: str) -> None:
+        self.journal.write({"kind": "log", "level": level, "text": str(text)[:8192], "recipe": self._recipe})
+
+    def metric(self, name: str, value: float, unit: str) -> None:
+        self.journal.write({"kind": "log", "level": "metric", "text": name, "value": float(value), "unit": unit})
+
+    def _waiting(self, what: str, holder: str) -> None:
+        self.journal.write({"kind": "waiting", "for": what, "holder": holder})
+
+    def _check_still_wanted(self) -> None:
+        import os
+
+        if os.path.exists(self.journal.directory + "/cancel"):
+            raise Cancelled("skipped", "cancelled")
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Cancelled("failed", f"the run took longer than its timeout of {self.request.timeout:g} s")
+
+    def slowest(self) -> List[Dict[str, Any]]:
+        ranked = sorted(self.timings, reverse=True)[:SLOWEST_KEPT]
+        return [{"name": name, "seconds": round(seconds, 5)} for seconds, name in ranked]
+
+
+class RecipeScope:
+    """The surroundings that a resource is bound in: the cookbook of the recipe that declares it."""
+
+    def __init__(self, engine: Engine, cookbook: str) -> None:
+        self.node = engine.node
+        self._engine = engine
+        self._cookbook = cookbook
+
+    def file(self, source: str) -> bytes:
+        with open(self._engine.cookbooks.path(self._cookbook, "files", source), "rb") as file:
+            return file.read()
+
+    def template_key(self, source: str, values: Mapping[str, Any]) -> str:
+        return self._engine.templates.key(self._cookbook, source, values)
+
+    def rendered_hash(self, source: str, values: Mapping[str, Any]) -> str:
+        return self._engine.templates.rendered_hash(self._cookbook, source, values)
+
+    def render(self, source: str, values: Mapping[str, Any]) -> bytes:
+        return self._engine.templates.render(self._cookbook, source, values)
+
+
+def shown(resource: Resource, changes: Changes) -> List[Dict[str, Any]]:
+    """The differences as a report has them: [{"field", "from", "to"}], values of sensitive fields masked."""
+    return [
+        {"field": name, "from": MASK, "to": MASK}
+        if resource.sensitive or name in resource.sensitive_fields
+        else {"field": name, "from": before, "to": after}
+        for name, (before, after) in changes.items()
+    ]
