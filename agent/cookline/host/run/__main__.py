@@ -36,7 +36,7 @@ class Wire:
 
 
 def main() -> None:
-    """Never raises: what goes wrong is answered as {"kind": "refused", "reason": .., "hint": ..}."""
+    """Never raises: answers {"kind": "refused", "reason": WORD, "error": SENTENCE, "hint": NEXT STEP} instead."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the controller has gone: this end has nothing left to do
     wire = Wire(sys.stdin.buffer, sys.stdout.buffer)
     try:
@@ -45,20 +45,21 @@ def main() -> None:
         message = wire.read()
         OPERATIONS.get(str(message.get("operation")), _unknown)(wire, message)
     except CooklineError as error:
-        wire.write({"kind": "refused", "reason": error.message, "hint": error.hint})
+        wire.write({"kind": "refused", "reason": "host", "error": error.message, "hint": error.hint})
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = f"free some space below {paths.STATE_DIRECTORY} and try again" if full else None
-        wire.write({"kind": "refused", "reason": f"{'the disk of the host is full' if full else error}", "hint": hint})
+        if full:
+            hint = f"free some space below {paths.STATE_DIRECTORY} and try again"
+            wire.write({"kind": "refused", "reason": "space", "error": "the disk of the host is full", "hint": hint})
+        else:
+            wire.write({"kind": "refused", "reason": "io", "error": str(error), "hint": None})
 
 
 def _run(wire: Wire, message: Message) -> None:
-    from cookline.host.landing import missing_trees, receive
+    from cookline.host.landing import land
 
     request = RunRequest.from_dict(message["request"])
-    missing = missing_trees(sorted(set(request.trees.values())))
-    if missing:
-        receive(missing, wire.source, wire.sink)
+    land(sorted(set(request.trees.values())), wire.source.readline, wire.source.read, wire.write)
     directory = journals.create(request.run, apply=request.apply)
     if directory is None:
         _follow(wire, request.run, 0)
@@ -83,7 +84,7 @@ def _follow(wire: Wire, run: str, offset: int) -> None:
 
     directory = journals.find_run(os.path.basename(run))
     if directory is None:
-        wire.write({"kind": "refused", "reason": "unknown run", "hint": None})
+        wire.write({"kind": "refused", "reason": "unknown_run", "error": f"this host knows no run {run}", "hint": None})
         return
     follow(directory, wire.sink, offset=offset)
 
@@ -137,7 +138,8 @@ def _owed() -> "list[Dict[str, Any]]":
 
 
 def _unknown(wire: Wire, message: Message) -> None:
-    wire.write({"kind": "refused", "reason": f"unknown operation {message.get('operation')!r}", "hint": None})
+    error = f"unknown operation {message.get('operation')!r}"
+    wire.write({"kind": "refused", "reason": "protocol", "error": error, "hint": None})
 
 
 OPERATIONS: Dict[str, Callable[[Wire, Message], None]] = {

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from cookline.errors import CooklineError
-from cookline.host import paths
 from cookline.host.run import journal as journals
 from cookline.host.run import lock, origin, owed, snapshots
 from cookline.host.run.cookbooks import Cookbooks
@@ -121,16 +117,16 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
 
 def _remember(request: RunRequest, engine: Engine, outcome: str) -> Dict[str, Any]:
     """Write what outlives the run: rendered templates and the drift inventory. A failure here is a note, not a lost run."""
-    notes: Dict[str, Any] = {}
     steps: List[Callable[[], None]] = [engine.templates.save]
     if request.apply:
         steps.append(lambda: _record_inventory(request, engine, complete=outcome == "successful"))
+    notes: List[str] = []
     for step in steps:
         try:
             step()
-        except OSError as error:
-            notes["note"] = f"could not remember everything: {errno.errorcode.get(error.errno or 0, '')} {error.strerror}"
-    return notes
+        except Exception as error:
+            notes.append(f"could not be remembered: {type(error).__name__}: {error}")
+    return {"notes": notes} if notes else {}
 
 
 def _record_inventory(request: RunRequest, engine: Engine, *, complete: bool) -> None:
@@ -139,16 +135,16 @@ def _record_inventory(request: RunRequest, engine: Engine, *, complete: bool) ->
     declarations: Dict[str, Dict[str, Any]] = {}
     for name, entry in engine.declared.items():
         resource = entry["resource"]
-        with contextlib.suppress(CooklineError):
-            declarations[name] = {
-                "kind": type(resource).__name__,
-                "module": type(resource).__module__,
-                "declaration": resource.declaration(),
-                "desired": entry["desired"],
-                "paths": resource.watched_paths(),
-                "recipe": entry["recipe"],
-                "line": entry["line"],
-                "sensitive": bool(resource.sensitive),
-            }
-    trees = {key: f"{paths.TREES}/{tree}" for key, tree in request.trees.items()}
-    inventory.record_run(request.run, request.event, engine.recipes if complete else [], declarations, {"trees": trees})
+        declarations[name] = {
+            "kind": type(resource).__name__,
+            "module": type(resource).__module__,
+            "trees": engine.cookbooks.directories if type(resource).__module__.startswith("cookbooks.") else {},
+            "declaration": resource.declaration(),
+            "desired": entry["desired"],
+            "paths": resource.watched_paths(),
+            "recipe": entry["recipe"],
+            "line": entry["line"],
+            "sensitive": bool(resource.sensitive),
+        }
+    executed = engine.recipes if complete else []
+    inventory.record_run(request.run, request.event, executed, declarations, app=request.app, secrets=request.secrets)

@@ -23,6 +23,8 @@ class Cookbooks:
         self.directories: Dict[str, str] = {
             key[len(PREFIX) :]: f"{paths.TREES}/{tree}" for key, tree in trees.items() if key.startswith(PREFIX)
         }
+        for loaded in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
+            del sys.modules[loaded]
         root = types.ModuleType(PACKAGE)
         root.__path__ = []
         sys.modules[PACKAGE] = root
@@ -57,7 +59,7 @@ class Cookbooks:
         if not path.startswith(base + "/"):
             raise CookbookError(f"{source!r} leaves {PACKAGE}/{cookbook}/{folder}")
         if not os.path.isfile(path):
-            present = [entry for entry in (os.listdir(base) if os.path.isdir(base) else [])]
+            present = os.listdir(base) if os.path.isdir(base) else []
             raise CookbookError(f"there is no {PACKAGE}/{cookbook}/{folder}/{name}{did_you_mean(name, present)}")
         return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -206,8 +207,6 @@ class Engine:
         self.journal.write({"kind": "waiting", "for": what, "holder": holder})
 
     def _check_still_wanted(self) -> None:
-        import os
-
         if os.path.exists(self.journal.directory + "/cancel"):
             raise Cancelled("skipped", "cancelled")
         if self.deadline is not None and time.monotonic() > self.deadline:

@@ -69,7 +69,8 @@ def describe(error: BaseException) -> str:
 
     text = str(error) if isinstance(error, CooklineError) else f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{authored(error.filename) or os.path.basename(error.filename)}:{error.lineno}: {error.msg}\n{(error.text or '').rstrip()}"
+        name = authored(error.filename) or os.path.basename(error.filename)
+        return f"{name}:{error.lineno}: {error.msg}\n{(error.text or '').rstrip()}"
     found = where_raised(error.__traceback__)
     parts: List[str] = [text]
     if found:

@@ -1,7 +1,7 @@
 """Renders a cookbook's templates, and remembers what they rendered to.
 
-A quiet run renders nothing and does not even import jinja2 (29 ms): the host's cache maps everything that a template can see (its
-cookbook's tree, its values, attributes, snapshot, and the facts that it read last time) to the hash of the text.
+A quiet run renders nothing and does not even import jinja2 (29 ms): the host's cache maps everything that a template can see
+(its cookbook's tree, its values, attributes, snapshot, and the facts that it read last time) to the hash of the text.
 """
 
 from __future__ import annotations
