@@ -1,0 +1,183 @@
+"""The container provider: hosts that are made, booted, stopped and destroyed on this machine."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from cookline.control.providers.base import Host, HostRequest, Progress
+from cookline.control.providers.container import image, packages
+from cookline.control.providers.container.faults import Faults
+from cookline.control.providers.container.image import Image
+from cookline.control.providers.container.machine import Machine, prepare_runtime, release_runtime
+from cookline.control.providers.container.network import Network
+from cookline.control.providers.container.project import Project, Record
+from cookline.control.providers.container.requirements import require_programs, require_root
+from cookline.errors import UsageError, did_you_mean
+
+SETTINGS = ("image", "packages")
+
+
+class ContainerProvider:
+    """`directory` is the project's `.cookline`. A host's settings are `image` (a name of image.RECIPES, default debian-12) and
+    `packages`: names of Debian packages, or paths of .deb files, that its apt can install without a way out of the machine.
+    The hosts of one `create` share one repository with the packages of them all.
+
+    `network` is the /24 that the hosts live in, None to have a free one chosen; COOKLINE_CONTAINER_NETWORK says the same.
+    """
+
+    name = "container"
+    can_start = True
+
+    def __init__(self, directory: Path, *, cache: Path | None = None, network: str | None = None) -> None:
+        self.project = Project(Path(directory).absolute() / "providers" / "container")
+        self.cache = cache or image.cache_directory()
+        self.network = Network(self.project, network or os.environ.get("COOKLINE_CONTAINER_NETWORK"))
+
+    def status(self, requests: Sequence[HostRequest]) -> list[Host]:
+        return [self._host(request.name) for request in requests]
+
+    def create(self, requests: Sequence[HostRequest], progress: Progress) -> list[Host]:
+        if requests:
+            self._require()
+            self._create([request for request in requests if not self._running(request.name)], progress)
+        return self.status(requests)
+
+    def _create(self, requests: Sequence[HostRequest], progress: Progress) -> None:
+        for request in requests:
+            check_settings(request)
+        images = {name: image.ensure(name, self.cache, progress) for name in dict.fromkeys(map(image_of, requests))}
+        repositories = {name: self._repository(made, requests, progress) for name, made in images.items()}
+        with self.project.locked():
+            prepare_runtime()
+            identity = self.project.identity()
+            self.network.up()
+            machines = []
+            for request in requests:
+                made = images[image_of(request)]
+                record = self.project.find(request.name) or self.project.add(
+                    request.name, made.hash, repositories[image_of(request)]
+                )
+                self.network.attach(record)
+                machines.append(self._machine(record))
+            together(lambda machine: boot(machine, identity), machines)
+        together(lambda machine: self._wait(machine, progress), machines)
+
+    def _repository(self, made: Image, requests: Iterable[HostRequest], progress: Progress) -> str | None:
+        wanted = {name for request in requests for name in request.settings.get("packages") or ()}
+        return packages.ensure(made, sorted(wanted), self.cache, progress) if wanted else None
+
+    def _wait(self, machine: Machine, progress: Progress) -> None:
+        address = self.network.address(machine.record)
+        assert address is not None, "the network is up"
+        machine.wait_ready(address)
+        progress(f"{machine.record.name} is up at {address}")
+
+    def stop(self, names: Sequence[str], progress: Progress) -> None:
+        """A clean shutdown of each; the disks stay."""
+        require_root()
+        together(lambda machine: self._stop(machine, progress), self._machines(names))
+
+    def _stop(self, machine: Machine, progress: Progress) -> None:
+        machine.power_off()
+        progress(f"{machine.record.name} is stopped")
+
+    def reboot(self, names: Sequence[str], progress: Progress) -> None:
+        self._require()
+        together(lambda machine: machine.reboot(), self._machines(names))
+        together(lambda machine: self._wait(machine, progress), self._machines(names))
+
+    def reset(self, names: Sequence[str], progress: Progress) -> None:
+        """Bring hosts back to the moment they were made, keys and addresses kept, and boot them."""
+        self._require()
+        machines = self._machines(names)
+        together(discard, machines)
+        identity = self.project.identity()
+        for machine in machines:
+            self.network.mend(machine.record)
+        together(lambda machine: boot(machine, identity), machines)
+        together(lambda machine: self._wait(machine, progress), machines)
+
+    def destroy(self, names: Sequence[str], progress: Progress) -> None:
+        require_root()
+        with self.project.locked():
+            machines = self._machines(names, missing_ok=True)
+            together(Machine.remove, machines)
+            for machine in machines:
+                self.network.detach(machine.record)
+                self.project.forget(machine.record.name)
+                progress(f"{machine.record.name} is gone")
+            if not self.project.names():
+                self.network.down()
+                release_runtime()
+
+    def faults(self, name: str) -> Faults:
+        """What can be done to the host called `name`."""
+        return Faults(self._machines([name])[0], self.network)
+
+    def _require(self) -> None:
+        require_root()
+        require_programs("systemd-nspawn", "ip", "ssh-keygen", "setsid", "mount")
+
+    def _running(self, name: str) -> bool:
+        record = self.project.find(name)
+        return record is not None and self._machine(record).running
+
+    def _machine(self, record: Record) -> Machine:
+        return Machine(self.project, record, Image(record.image, self.cache / "images" / record.image))
+
+    def _machines(self, names: Sequence[str], *, missing_ok: bool = False) -> list[Machine]:
+        found = {name: record for name in names if (record := self.project.find(name))}
+        for name in names:
+            if name not in found and not missing_ok:
+                raise UsageError(f"there is no host {name!r}{did_you_mean(name, self.project.names())}", hint="create it first")
+        return [self._machine(record) for record in found.values()]
+
+    def _host(self, name: str) -> Host:
+        record = self.project.find(name)
+        if record is None:
+            return Host(name, "absent")
+        machine = self._machine(record)
+        return Host(
+            name=name,
+            state="running" if machine.running else "stopped",
+            address=self.network.address(record),
+            identity_file=str(self.project.identity_file),
+            known_host=machine.host_key(),
+        )
+
+
+def image_of(request: HostRequest) -> str:
+    return str(request.settings.get("image") or image.DEFAULT)
+
+
+def check_settings(request: HostRequest) -> None:
+    for key in request.settings:
+        if key not in SETTINGS:
+            raise UsageError(
+                f"{request.name}: a container has no setting {key!r}{did_you_mean(key, SETTINGS)}",
+                hint=f"settings: {', '.join(SETTINGS)}",
+            )
+    image.recipe(image_of(request))
+
+
+def boot(machine: Machine, identity: str) -> None:
+    machine.prepare(identity)
+    if not machine.running:
+        machine.start()
+
+
+def discard(machine: Machine) -> None:
+    machine.kill()
+    machine.drop_disk()
+
+
+def together(action: Callable[[Machine], None], machines: Sequence[Machine]) -> None:
+    """Do `action` to all machines at once; the first error is raised when all have ended."""
+    if machines:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=min(16, len(machines))) as pool:
+            futures = [pool.submit(action, machine) for machine in machines]
+        for future in futures:
+            future.result()

@@ -1,0 +1,23 @@
+"""The providers by the names that stack definitions call them by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cookline.control.providers.base import Provider
+from cookline.errors import UsageError, did_you_mean
+
+NAMES = ("static", "container")
+
+
+def open_provider(name: str, directory: Path) -> Provider:
+    """The provider called `name`, which keeps its records in the project's `.cookline` at `directory`."""
+    if name == "static":
+        from cookline.control.providers.static import StaticProvider
+
+        return StaticProvider()
+    if name == "container":
+        from cookline.control.providers.container.provider import ContainerProvider
+
+        return ContainerProvider(directory)
+    raise UsageError(f"there is no provider {name!r}{did_you_mean(name, NAMES)}", hint=f"providers: {', '.join(NAMES)}")
