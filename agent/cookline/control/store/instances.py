@@ -1,0 +1,125 @@
+"""The instances of each stack: what the store knows of a host between two commands."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cookline.control.store.database import Database
+from cookline.control.store.identifiers import new_identifier
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance; times are seconds of the epoch by the controller's clock.
+
+    id                  immutable: it survives pushes, stops, new addresses
+    state               one of OpsWorks' 20 words (lifecycle/states.py)
+    host                address, port, user, identity_file, known_host as the provider told last, or {}
+    contact             when the host last answered anything
+    heartbeat           when the resident agent was last known alive; `heartbeat_kind` says by what ("agent" or "contact")
+    owed                later actions that the last run left behind
+    stopped_on_purpose  by `cookline stop` or `shutdown`: a command on the whole stack leaves it alone
+    acknowledged        highest spool sequence that was taken over
+    """
+
+    id: str
+    stack_id: str
+    name: str
+    state: str
+    layers: list[str]
+    provider: str
+    created: float
+    online_since: float | None = None
+    stopped_on_purpose: bool = False
+    last_run: str | None = None
+    last_event: str | None = None
+    last_outcome: str | None = None
+    last_reason: str | None = None
+    last_changed: int | None = None
+    last_at: float | None = None
+    host: Mapping[str, Any] = field(default_factory=dict)
+    contact: float | None = None
+    heartbeat: float | None = None
+    heartbeat_kind: str | None = None
+    owed: list[Any] = field(default_factory=list)
+    acknowledged: int = 0
+    spool_boot: str | None = None
+
+    @property
+    def address(self) -> str | None:
+        return self.host.get("address")
+
+    def heartbeat_age(self, now: float | None = None) -> float | None:
+        """Seconds since the last sign of life, None when there never was one. Never negative (the clock may have jumped)."""
+        seen = self.heartbeat if self.heartbeat is not None else self.contact
+        return None if seen is None else max(0.0, (time.time() if now is None else now) - seen)
+
+
+class Instances:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, stack_id: str) -> list[Instance]:
+        """Every instance that the newest revision names, by name."""
+        rows = self._database.rows("SELECT * FROM instances WHERE stack_id=? AND removed IS NULL ORDER BY name", (stack_id,))
+        return [_instance(row) for row in rows]
+
+    def get(self, instance_id: str) -> Instance:
+        row = self._database.row("SELECT * FROM instances WHERE id=?", (instance_id,))
+        if row is None:
+            raise LookupError(f"no instance has the id {instance_id}")
+        return _instance(row)
+
+    def all(self) -> list[Instance]:
+        return [
+            _instance(row)
+            for row in self._database.rows("SELECT * FROM instances WHERE removed IS NULL ORDER BY stack_id, name")
+        ]
+
+    def declare(
+        self, stack_id: str, declared: Mapping[str, tuple[Sequence[str], str]], *, first_state: str = "stopped"
+    ) -> None:
+        """Bring the table in line with a revision: `declared` maps names to (layers, provider).
+
+        A name that comes back gets its old id; one that is gone is only marked as removed.
+        """
+        with self._database.transaction():
+            rows = self._database.rows("SELECT id, name FROM instances WHERE stack_id=?", (stack_id,))
+            known = {row["name"]: row["id"] for row in rows}
+            for name, (layers, provider) in declared.items():
+                values = {"layers": list(layers), "provider": provider, "removed": None}
+                if name in known:
+                    self._database.update("instances", "id", known[name], values)
+                else:
+                    fresh = {
+                        "id": new_identifier(),
+                        "stack_id": stack_id,
+                        "name": name,
+                        "state": first_state,
+                        "created": time.time(),
+                    }
+                    self._database.insert("instances", {**fresh, **values})
+            for name in known.keys() - declared.keys():
+                self._database.execute(
+                    "UPDATE instances SET removed=? WHERE id=? AND removed IS NULL", (time.time(), known[name])
+                )
+
+    def record(self, instance_id: str, **values: Any) -> None:
+        """Set columns. The state is not set here but by `lifecycle.states.move`, which knows what is legal."""
+        self._database.update("instances", "id", instance_id, values)
+
+    def seen(self, instance_id: str, *, heartbeat: bool = False) -> None:
+        """The host answered now; `heartbeat` when its agent did (and not only sshd)."""
+        now = time.time()
+        self.record(instance_id, contact=now, **({"heartbeat": now, "heartbeat_kind": "agent"} if heartbeat else {}))
+
+
+def _instance(row: sqlite3.Row) -> Instance:
+    values = {each.name: row[each.name] for each in fields(Instance)}
+    values |= {"layers": json.loads(row["layers"]), "owed": json.loads(row["owed"]), "host": json.loads(row["host"] or "{}")}
+    return Instance(**{**values, "stopped_on_purpose": bool(row["stopped_on_purpose"])})

@@ -1,0 +1,181 @@
+"""Commands (one dispatch: a lifecycle command or a deployment) and their runs, one per instance and event."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from cookline.control.store.database import Database
+from cookline.errors import SelectorError
+from cookline.protocol import OUTCOMES
+
+
+@dataclass(frozen=True)
+class CommandRecord:
+    """One command as it was given; `options` is the whole of it as plain data, secrets as references only."""
+
+    id: str
+    stack_id: str
+    kind: str
+    revision: int
+    options: Mapping[str, Any]
+    user: str
+    created: float
+    finished: float | None = None
+    cancelled: float | None = None
+    outcome: str | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run on one instance. `phase` counts the waves of a command: 0 the event asked for, 1 the configure that follows.
+
+    totals    counts by resource outcome, as the host reported them
+    finished  None while the run waits or goes on; then outcome (protocol.OUTCOMES) and reason are set
+    """
+
+    id: str
+    command_id: str
+    instance_id: str
+    instance: str
+    phase: int
+    event: str
+    created: float
+    apply: bool = True
+    snapshot: int | None = None
+    started: float | None = None
+    finished: float | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    totals: Mapping[str, int] = field(default_factory=dict)
+    seconds: float | None = None
+    attempt: int | None = None
+
+    @property
+    def changed(self) -> int:
+        return int(self.totals.get("changed", 0))
+
+
+class Runs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_command(self, record: CommandRecord) -> None:
+        values = {each.name: getattr(record, each.name) for each in fields(CommandRecord)}
+        self._database.insert("commands", values)
+
+    def add(self, records: Iterable[RunRecord]) -> None:
+        """Keep runs that do not exist yet; those that do (a replayed step) are left alone."""
+        with self._database.transaction():
+            for record in records:
+                if self._database.row("SELECT 1 FROM runs WHERE id=?", (record.id,)) is None:
+                    self._database.insert("runs", {each.name: getattr(record, each.name) for each in fields(RunRecord)})
+
+    def command(self, command_id: str) -> CommandRecord:
+        row = self._database.row("SELECT * FROM commands WHERE id=?", (command_id,))
+        if row is None:
+            raise SelectorError(f"no command has the id {command_id!r}", hint="`cookline runs STACK` lists them")
+        return _command(row)
+
+    def run(self, run_id: str) -> RunRecord:
+        row = self._database.row("SELECT * FROM runs WHERE id=?", (run_id,))
+        if row is None:
+            raise SelectorError(f"no run has the id {run_id!r}", hint="`cookline runs STACK` lists them")
+        return _run(row)
+
+    def find(self, prefix: str) -> RunRecord | CommandRecord:
+        """The run or command whose id starts with `prefix` (any case). Raises SelectorError when none or several do."""
+        pattern = prefix.upper().replace("%", "").replace("_", "") + "%"
+        runs = self._database.rows("SELECT * FROM runs WHERE id LIKE ? ORDER BY id LIMIT 9", (pattern,))
+        commands = self._database.rows("SELECT * FROM commands WHERE id LIKE ? ORDER BY id LIMIT 9", (pattern,))
+        found: list[RunRecord | CommandRecord] = [*map(_run, runs), *map(_command, commands)]
+        if len(found) != 1:
+            words = "no run or command has" if not found else "several runs or commands have"
+            raise SelectorError(f"{words} an id that starts with {prefix!r}", hint="`cookline runs STACK` lists them")
+        return found[0]
+
+    def of_command(self, command_id: str, phase: int | None = None) -> list[RunRecord]:
+        """In the order in which they were planned."""
+        rows = self._database.rows("SELECT * FROM runs WHERE command_id=? ORDER BY phase, id", (command_id,))
+        return [_run(row) for row in rows if phase is None or row["phase"] == phase]
+
+    def of_instance(self, instance_id: str, limit: int = 30) -> list[RunRecord]:
+        """Newest first."""
+        rows = self._database.rows("SELECT * FROM runs WHERE instance_id=? ORDER BY id DESC LIMIT ?", (instance_id, limit))
+        return [_run(row) for row in rows]
+
+    def commands(self, stack_id: str, limit: int = 30) -> list[CommandRecord]:
+        """Newest first."""
+        rows = self._database.rows("SELECT * FROM commands WHERE stack_id=? ORDER BY id DESC LIMIT ?", (stack_id, limit))
+        return [_command(row) for row in rows]
+
+    def unfinished(self) -> list[CommandRecord]:
+        """Commands that somebody began and nobody ended, oldest first."""
+        return [_command(row) for row in self._database.rows("SELECT * FROM commands WHERE finished IS NULL ORDER BY id")]
+
+    def waiting(self, instance_id: str) -> list[RunRecord]:
+        """Unfinished runs of the instance, oldest first."""
+        rows = self._database.rows("SELECT * FROM runs WHERE instance_id=? AND finished IS NULL ORDER BY id", (instance_id,))
+        return [_run(row) for row in rows]
+
+    def begin(self, run_id: str, snapshot: int) -> None:
+        sql = "UPDATE runs SET started=coalesce(started, ?), snapshot=coalesce(snapshot, ?) WHERE id=?"
+        self._database.execute(sql, (time.time(), snapshot, run_id))
+
+    def finish(
+        self,
+        run_id: str,
+        outcome: str,
+        reason: str | None = None,
+        *,
+        error: str | None = None,
+        totals: Mapping[str, int] | None = None,
+        seconds: float | None = None,
+        attempt: int | None = None,
+    ) -> bool:
+        """End the run; False when it had ended before: the first ending stands."""
+        if outcome not in OUTCOMES:
+            raise ValueError(f"{outcome!r} is not one of {OUTCOMES}")
+        sql = """UPDATE runs SET finished=?, outcome=?, reason=?, error=?, totals=?, seconds=?, attempt=?
+                 WHERE id=? AND finished IS NULL"""
+        values: Sequence[Any] = (time.time(), outcome, reason, error, json.dumps(dict(totals or {})), seconds, attempt, run_id)
+        return self._database.execute(sql, values) == 1
+
+    def finish_command(self, command_id: str, outcome: str, exit_code: int) -> None:
+        sql = "UPDATE commands SET finished=?, outcome=?, exit_code=? WHERE id=? AND finished IS NULL"
+        self._database.execute(sql, (time.time(), outcome, exit_code, command_id))
+
+    def cancel_command(self, command_id: str) -> None:
+        """Ask that nothing more of the command begins; what runs goes on to its end."""
+        self._database.execute("UPDATE commands SET cancelled=? WHERE id=? AND finished IS NULL", (time.time(), command_id))
+
+    def claim(self, instance_id: str, run_id: str) -> bool:
+        """Make `run_id` the one run that may go on the instance; False while another one holds it."""
+        with self._database.transaction():
+            row = self._database.row("SELECT run_id FROM claims WHERE instance_id=?", (instance_id,))
+            if row is None:
+                self._database.insert("claims", {"instance_id": instance_id, "run_id": run_id, "since": time.time()})
+            return row is None or row["run_id"] == run_id
+
+    def release(self, instance_id: str, run_id: str) -> None:
+        self._database.execute("DELETE FROM claims WHERE instance_id=? AND run_id=?", (instance_id, run_id))
+
+    def forget_claims(self) -> None:
+        """For whoever has just taken the engine's lock: claims of a dead process hold nobody."""
+        self._database.execute("DELETE FROM claims")
+
+
+def _command(row: sqlite3.Row) -> CommandRecord:
+    values = {each.name: row[each.name] for each in fields(CommandRecord)}
+    return CommandRecord(**{**values, "options": json.loads(row["options"])})
+
+
+def _run(row: sqlite3.Row) -> RunRecord:
+    values = {each.name: row[each.name] for each in fields(RunRecord)}
+    return RunRecord(**{**values, "totals": json.loads(row["totals"]), "apply": bool(row["apply"])})
