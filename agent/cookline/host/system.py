@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from cookline.errors import CommandError, CooklineError, ResourceError
 from cookline.host.paths import BACKUPS
@@ -64,27 +64,36 @@ class System:
     """One machine, seen from the inside, for the length of one run.
 
     `apply` is False in a plan. `on_wait(what, holder)` is called while something is waited for (the dpkg lock).
-    `known` caches batch reads (dpkg status, passwd, units) under a name until `forget(name)`.
+    `known` caches batch reads (dpkg status, passwd, units) under a name until something here changes the machine.
     """
 
     def __init__(self, *, apply: bool = True, on_wait: Optional[Callable[[str, str], None]] = None) -> None:
         self.apply = apply
         self.on_wait = on_wait or (lambda what, holder: None)
         self.known: Dict[str, Any] = {}
+        self._batches: Set[str] = set()
         self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def remember(self, name: str, read: Callable[[], Any]) -> Any:
-        """The value of one batch read, made once until `forget(name)`."""
+        """The value of one batch read, made once until the machine changes or `forget(name)`."""
         if name not in self.known:
             self.known[name] = read()
+            self._batches.add(name)
         return self.known[name]
 
     def forget(self, *names: str) -> None:
         """Drop batch reads that a change has made stale."""
         for name in names:
             self.known.pop(name, None)
+
+    def _changing(self, what: str) -> None:
+        """Refuses in a plan; forgets every batch read, as any change may have made each of them stale."""
+        if not self.apply:
+            raise PlanWrite(f"a plan must not {what}")
+        self.forget(*self._batches)
+        self._batches.clear()
 
     def read(self, path: str) -> Optional[bytes]:
         """The content of a regular file, or None when there is none."""
@@ -138,7 +147,7 @@ class System:
         Options: input (str), timeout (seconds, 3600), cwd, env (added to the fixed environment), user, group, umask.
         Raises CommandError; raises PlanWrite in a plan.
         """
-        self._refuse_in_plan(f"run {command!r}")
+        self._changing(f"run {command!r}")
         return self._execute(command, ok=ok, **options)
 
     def _execute(
@@ -238,15 +247,13 @@ class System:
         What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
         `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
         """
-        self._refuse_in_plan(f"write {path}")
+        self._changing(f"write {path}")
         path = os.path.realpath(path)
         old = self.status(path)
         if old is not None and old.kind == "directory":
             raise ResourceError(f"{path} is a directory; a file cannot take its place")
         if not os.path.isdir(os.path.dirname(path)):
             raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
-        if backup and old is not None:
-            self.keep_backup(path)
         with self.open_door(), self._staged(path) as (descriptor, staged):
             with open(descriptor, "wb") as file:
                 file.write(content)
@@ -256,6 +263,8 @@ class System:
                 os.fsync(descriptor)
             if verify is not None:
                 verify(staged)
+            if backup and old is not None:
+                self.keep_backup(path)
             os.replace(staged, path)
 
     @staticmethod
@@ -284,24 +293,24 @@ class System:
             open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as copy,
         ):
             copy.write(source.read())
-        old = [entry for entry in self.listing(directory) if entry.startswith(f"{name}.")]
+        old = [entry for entry in self.listing(directory) if entry.rsplit(".", 2)[0] == name]
         for entry in old[:-BACKUPS_KEPT]:
             os.unlink(f"{directory}/{entry}")
         return target
 
     def change_mode(self, path: str, mode: str) -> None:
-        self._refuse_in_plan(f"chmod {path}")
+        self._changing(f"chmod {path}")
         with self.open_door():
             os.chmod(path, int(mode, 8))
 
     def change_owner(self, path: str, uid: int = -1, gid: int = -1) -> None:
         """Links themselves are changed, not what they point to."""
-        self._refuse_in_plan(f"chown {path}")
+        self._changing(f"chown {path}")
         with self.open_door():
             os.chown(path, uid, gid, follow_symlinks=False)
 
     def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
-        self._refuse_in_plan(f"mkdir {path}")
+        self._changing(f"mkdir {path}")
         with self.open_door():
             if parents:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -310,7 +319,7 @@ class System:
 
     def make_link(self, path: str, target: str) -> None:
         """A symbolic link at `path`, replacing another link or file in one step."""
-        self._refuse_in_plan(f"link {path}")
+        self._changing(f"link {path}")
         staged = f"{os.path.dirname(path)}/.cookline-{os.getpid()}-{time.monotonic_ns()}"
         with self.open_door():
             os.symlink(target, staged)
@@ -322,7 +331,7 @@ class System:
 
     def remove(self, path: str) -> None:
         """Remove a file, link or empty directory; absent is fine."""
-        self._refuse_in_plan(f"remove {path}")
+        self._changing(f"remove {path}")
         with self.open_door(), contextlib.suppress(FileNotFoundError):
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
@@ -331,7 +340,7 @@ class System:
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory with all that is in it, without following links; absent is fine."""
-        self._refuse_in_plan(f"remove {path}")
+        self._changing(f"remove {path}")
         import shutil
 
         with self.open_door(), contextlib.suppress(FileNotFoundError):
@@ -347,7 +356,3 @@ class System:
             yield
         finally:
             self.inside -= 1
-
-    def _refuse_in_plan(self, what: str) -> None:
-        if not self.apply:
-            raise PlanWrite(f"a plan must not {what}")

@@ -12,6 +12,6 @@ def recipe(node: Node) -> None:
     address = databases[0].private_address or databases[0].address if databases else ""
     environment = {**node.apps["shop"].environment, "PORT": settings["port"], "PGHOST": address}
     node.ensure(
-        Template("/etc/shop.env", source="environment.j2", values={"environment": environment}, mode="0600", sensitive=True),
+        Template("/etc/shop.env", values={"environment": environment}, mode="0600", sensitive=True),
         later=Restart("shop"),
     )

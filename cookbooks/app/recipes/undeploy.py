@@ -5,6 +5,6 @@ from cookline import File, Node, Release, Service, SystemdUnit
 
 def recipe(node: Node) -> None:
     node.ensure(Service("shop", running=False, enabled=False))
-    node.ensure(SystemdUnit("shop.service", present=False))
-    node.ensure(File("/etc/shop.env", present=False))
-    node.ensure(Release("shop", present=False))
+    node.ensure(SystemdUnit("shop.service", exists=False))
+    node.ensure(File("/etc/shop.env", exists=False))
+    node.ensure(Release("shop", exists=False))

@@ -4,4 +4,4 @@ from cookline import Node, Template
 
 
 def recipe(node: Node) -> None:
-    node.ensure(Template("/etc/motd", source="motd.j2", values={"instance": node.instance, "text": node["base"]["motd"]}))
+    node.ensure(Template("/etc/motd", values={"instance": node.instance, "text": node["base"]["motd"]}))

@@ -5,4 +5,4 @@ from cookline import Node, Template
 
 def recipe(node: Node) -> None:
     online = node.stack.instances(online=True)
-    node.ensure(Template("/etc/hosts", source="hosts.j2", values={"instance": node.instance, "online": online}))
+    node.ensure(Template("/etc/hosts", values={"instance": node.instance, "online": online}))

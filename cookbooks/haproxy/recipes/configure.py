@@ -12,7 +12,6 @@ def recipe(node: Node) -> None:
     node.ensure(
         Template(
             "/etc/haproxy/haproxy.cfg",
-            source="haproxy.cfg.j2",
             values={"settings": settings, "servers": servers},
             verify="haproxy -c -f %{path}",
         ),

@@ -7,9 +7,9 @@ def recipe(node: Node) -> None:
     root = node["nginx"]["root"]
     node.ensure(Package("nginx-light"))
     node.ensure(Directory(root, parents=True))
-    node.ensure(CookbookFile(f"{root}/index.html", source="index.html"))
+    node.ensure(CookbookFile(f"{root}/index.html"))
     node.ensure(
-        Template("/etc/nginx/sites-available/site", source="site.j2", values=node["nginx"]),
+        Template("/etc/nginx/sites-available/site", values=node["nginx"]),
         later=Reload("nginx"),
     )
     node.ensure(Link("/etc/nginx/sites-enabled/default", target="/etc/nginx/sites-available/site"), later=Reload("nginx"))

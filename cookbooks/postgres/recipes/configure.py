@@ -9,7 +9,6 @@ def recipe(node: Node) -> None:
     node.ensure(
         Template(
             f"/etc/postgresql/{settings['version']}/main/pg_hba.conf",
-            source="pg_hba.conf.j2",
             values={"clients": clients, "databases": settings["databases"]},
             owner="postgres",
             group="postgres",

@@ -8,7 +8,7 @@ def recipe(node: Node) -> None:
     version = node["postgres"]["version"]
     node.ensure(Package("postgresql"))
     node.ensure(
-        Template(f"/etc/postgresql/{version}/main/conf.d/cookline.conf", source="cookline.conf.j2"),
+        Template(f"/etc/postgresql/{version}/main/conf.d/cookline.conf"),
         later=Restart(f"postgresql@{version}-main"),
     )
     node.ensure(Service("postgresql", running=True, enabled=True))

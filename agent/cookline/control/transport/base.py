@@ -10,6 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from cookline.errors import Unreachable
+
+
+class LinkLost(Unreachable):
+    """The way to the host broke after it had been open; what runs on the host may go on."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -22,6 +28,7 @@ class Target:
     ssh_config       path of the ssh_config that is honoured; None is ~/.ssh/config
     known_hosts      files with pinned keys, the first is written by `cookline trust`
     connect_timeout  seconds for TCP, banner and authentication each
+    transport        "ssh", "local" or "dummy"
     options          settings of one transport (the dummy's knobs)
     """
 
@@ -35,6 +42,7 @@ class Target:
     ssh_config: str | None = None
     known_hosts: tuple[str, ...] = ()
     connect_timeout: float = 10.0
+    transport: str = "ssh"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,7 +50,7 @@ class Channel(Protocol):
     """One command that runs on the host, with its three streams."""
 
     def send(self, data: bytes) -> None:
-        """Write to the command's standard input. Raises LinkLost."""
+        """Write to the command's standard input. Raises LinkLost; BrokenPipeError when the command has ended."""
 
     def readline(self, timeout: float | None = None) -> bytes:
         """One line with its newline, b"" at the end of the stream. Raises LinkLost; TimeoutError after `timeout` seconds;
@@ -60,9 +68,13 @@ class Channel(Protocol):
 
 
 class Connection(Protocol):
-    """An open way to one host; several channels may run on it, within the server's MaxSessions."""
+    """An open way to one host; several channels may run on it (over the server's MaxSessions it opens a second way).
 
-    target: Target
+    `target` is the one asked for with user and port filled in.
+    """
+
+    @property
+    def target(self) -> Target: ...
 
     def execute(self, command: str) -> Channel:
         """Start `command` through the host's login shell. Raises LinkLost."""

@@ -66,12 +66,18 @@ class CannotKnow(CooklineError):
     """Raised by `current` in a plan: the answer depends on something that an earlier resource would do first."""
 
 
-def field(*, default: Any = dataclasses.MISSING, default_factory: Any = dataclasses.MISSING, kw_only: bool = False) -> Any:
+def field(
+    *,
+    default: Any = dataclasses.MISSING,
+    default_factory: Any = dataclasses.MISSING,
+    kw_only: bool = False,
+    repr: bool = True,
+) -> Any:
     """A field of a resource; `kw_only=True` for those that must be named. (Python 3.9 has no kw_only of its own.)"""
     metadata = {"kw_only": kw_only}
     if default_factory is not dataclasses.MISSING:
-        return dataclasses.field(default_factory=default_factory, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return dataclasses.field(default_factory=default_factory, metadata=metadata, repr=repr)
+    return dataclasses.field(default=default, metadata=metadata, repr=repr)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
@@ -120,6 +126,11 @@ class Declared:
     def __post_init__(self) -> None:
         """Check and normalise the fields here; raise ResourceUsageError."""
 
+    def _set(self, **values: Any) -> None:
+        """Set attributes of a frozen object: normalised fields in __post_init__, surroundings in bind."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
     def replace(self, **changes: Any) -> Self:
         """A copy with other values, as dataclasses.replace."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -129,7 +140,7 @@ class Declared:
         shown: List[str] = []
         for name, each in self.__dataclass_fields__.items():
             value = getattr(self, name)
-            if each.default is not dataclasses.MISSING and value == each.default:
+            if not each.repr or (each.default is not dataclasses.MISSING and value == each.default):
                 continue
             shown.append(repr(value) if not each.metadata.get("kw_only") and len(shown) == 0 else f"{name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ def detached(run: str, directory: str, work: Callable[[int], None]) -> int:
     try:
         os.close(readable)
         os.setsid()
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # the follower may go away; this process must not
         os.set_blocking(writable, False)
         _close_standard_streams(directory)
         with contextlib.suppress(Exception):  # without systemd the session alone must do

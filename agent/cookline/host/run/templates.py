@@ -39,7 +39,7 @@ class Templates:
     def key(self, cookbook: str, source: str, values: Mapping[str, Any]) -> str:
         path = self.cookbooks.path(cookbook, "templates", source)
         try:
-            shown = json.dumps(values, sort_keys=True, separators=(",", ":"))
+            shown = json.dumps(values, sort_keys=True, separators=(",", ":"), default=_plain)
         except TypeError as error:
             raise CookbookError(f"the values of template {source!r} must be JSON: {error}") from None
         return content_hash(f"{path}\0{shown}\0{self._surroundings}".encode())
@@ -110,3 +110,10 @@ class Templates:
                 line = traceback.tb_lineno
             traceback = traceback.tb_next
         return line
+
+
+def _plain(value: Any) -> Dict[str, Any]:
+    """Attributes and instances of the snapshot, which recipes hand on to their templates, as JSON."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is not")

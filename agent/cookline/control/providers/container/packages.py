@@ -89,7 +89,10 @@ def _fetch(image: Image, names: Sequence[str], pool: Path) -> list[str]:
 
 def _download(image: Image, names: Sequence[str], pool: Path) -> list[str]:
     install = [*_options(image, pool), "--yes", "--no-install-recommends", "install", *names]
-    printed = run("apt-get", "--print-uris", *install, timeout=120)
+    # apt leaves out of this list what its archive has already, from another repository: so it is shown an empty one
+    nothing = image.directory / "apt-cache" / "nothing"
+    (nothing / "partial").mkdir(parents=True, exist_ok=True)
+    printed = run("apt-get", "--print-uris", *install, "-o", f"Dir::Cache::archives={nothing}", timeout=120)
     run("apt-get", "--download-only", *install, timeout=900)
     return [match[1] for match in PRINTED.findall(printed)]
 

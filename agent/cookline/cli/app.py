@@ -1,0 +1,120 @@
+"""The table of commands, and how one command line is run: here or, for a thin client, inside the server."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import traceback
+from typing import TYPE_CHECKING
+
+import click
+import typer
+
+from cookline.cli.session import Session, enter
+from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# command -> (module below cookline.cli, function, group in the help)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("init", "init", "Definitions"),
+    "push": ("push", "push", "Definitions"),
+    "schema": ("schema", "schema", "Definitions"),
+    "explain": ("explain", "explain", "Definitions"),
+    "app": ("apps", "app", "Definitions"),
+    "plan": ("lifecycle", "plan", "Lifecycle"),
+    "setup": ("lifecycle", "setup", "Lifecycle"),
+    "configure": ("lifecycle", "configure", "Lifecycle"),
+    "deploy": ("lifecycle", "deploy", "Lifecycle"),
+    "undeploy": ("lifecycle", "undeploy", "Lifecycle"),
+    "rollback": ("lifecycle", "rollback", "Lifecycle"),
+    "run": ("lifecycle", "run", "Lifecycle"),
+    "start": ("lifecycle", "start", "Lifecycle"),
+    "stop": ("lifecycle", "stop", "Lifecycle"),
+    "shutdown": ("lifecycle", "shutdown", "Lifecycle"),
+    "reboot": ("lifecycle", "reboot", "Lifecycle"),
+    "status": ("status", "status", "What is going on"),
+    "runs": ("runs", "runs", "What is going on"),
+    "show": ("runs", "show", "What is going on"),
+    "attach": ("unfinished", "attach", "What is going on"),
+    "resume": ("unfinished", "resume", "What is going on"),
+    "cancel": ("unfinished", "cancel", "What is going on"),
+    "drift": ("drift", "drift", "What is going on"),
+    "trust": ("trust", "trust", "Hosts and server"),
+    "server": ("server", "server", "Hosts and server"),
+    "demo": ("demo", "demo", "Hosts and server"),
+}
+
+PANEL = "rich_help_panel"
+
+
+def application(arguments: list[str]) -> click.Command:
+    """The click command for these arguments. Only the module of the command that is meant is imported."""
+    word = next((each for each in arguments if not each.startswith("-")), "")
+    names = [word] if word in COMMANDS else list(COMMANDS)
+    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(_cookline)
+    for name in names:
+        module, function, panel = COMMANDS[name]
+        loaded: ModuleType = importlib.import_module(f"cookline.cli.{module}")
+        app.command(name, rich_help_panel=panel)(getattr(loaded, function))
+    return typer.main.get_command(app)
+
+
+def _cookline(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
+    no_server: bool = typer.Option(False, "--no-server", help="Work in this process even if a server is running."),
+) -> None:
+    """The OpsWorks that a team can run itself: stacks, layers and lifecycle events, recipes in Python, runs over SSH.
+
+    Start with `cookline init`, then `cookline push stacks/NAME.yml`, `cookline plan NAME setup`, `cookline setup NAME`.
+    """
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(installed("cookline"))
+        raise typer.Exit
+
+
+def run_command(arguments: list[str], session: Session) -> int:
+    """Run one command line; every ending is an exit code and, when it is not 0, a sentence on the error stream."""
+    enter(session)
+    try:
+        result = application(arguments).main(args=arguments or ["--help"], prog_name="cookline", standalone_mode=False)
+        return result if isinstance(result, int) else EXIT_OK
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        session.warn(f"cookline: {error.format_message()}")
+        _usage_hint(error, session)
+        return EXIT_USAGE
+    except CooklineError as error:
+        session.warn(f"cookline: {error}")
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        session.warn("interrupted")
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        return _unexpected(error, session)
+    finally:
+        session.close()
+
+
+def _usage_hint(error: click.ClickException, session: Session) -> None:
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        session.warn(f"  {context.command_path} --help shows how it is used")
+
+
+def _unexpected(error: Exception, session: Session) -> int:
+    """A defect of ours: one line for the user, the traceback in a file (or on the terminal with COOKLINE_DEBUG=1)."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("COOKLINE_DEBUG"):
+        session.warn(text)
+        return EXIT_FAILED
+    session.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = session.directory / "debug.log"
+    log.write_text(text)
+    session.warn(f"cookline: unexpected {type(error).__name__}: {error}\n  the traceback is in {log}")
+    return EXIT_FAILED

@@ -1,0 +1,91 @@
+"""Connections that stay open, and work on many hosts at once with a bound."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from cookline.control.transport.base import Connection, Target, Transport
+from cookline.errors import UsageError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A login costs the controller 8 ms and a host 30; 50 at once keep a small controller busy without starving anybody.
+DEFAULT_WIDTH = 50
+
+
+class Pool:
+    """One open connection for each target, made when it is first asked for.
+
+    `transports` maps Target.transport to what connects it; None means ssh and local.
+    """
+
+    def __init__(self, transports: Mapping[str, Transport] | None = None, *, width: int = DEFAULT_WIDTH) -> None:
+        self.width = width
+        self._transports = dict(transports) if transports is not None else _default_transports()
+        self._open: dict[str, Connection] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._logins = threading.BoundedSemaphore(width)
+        atexit.register(self.close)
+
+    def connection(self, target: Target) -> Connection:
+        """The open connection to `target`, or a new one. Raises Unreachable."""
+        key = repr(target)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            connection = self._open.get(key)
+            if connection is not None and connection.alive():
+                return connection
+            if connection is not None:
+                connection.close()
+            with self._logins:
+                self._open[key] = connection = self._transport(target).connect(target)
+            return connection
+
+    def _transport(self, target: Target) -> Transport:
+        try:
+            return self._transports[target.transport]
+        except KeyError:
+            known = ", ".join(sorted(self._transports))
+            raise UsageError(
+                f"{target.instance}: there is no transport {target.transport!r}", hint=f"known are: {known}"
+            ) from None
+
+    def drop(self, target: Target) -> None:
+        """Close the connection to `target`: it broke, or the host goes away."""
+        connection = self._open.pop(repr(target), None)
+        if connection is not None:
+            connection.close()
+
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """`work` on every item, at most `width` at a time, results in order. The first exception is raised at the end."""
+        with ThreadPoolExecutor(self.width, thread_name_prefix="host") as threads:
+            return list(threads.map(work, items))
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        with self._lock:
+            connections, self._open = list(self._open.values()), {}
+        for connection in connections:
+            with contextlib.suppress(Exception):
+                connection.close()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _default_transports() -> dict[str, Transport]:
+    from cookline.control.transport.local import LocalTransport
+    from cookline.control.transport.ssh import SshTransport
+
+    return {"ssh": SshTransport(), "local": LocalTransport()}

@@ -1,0 +1,58 @@
+"""Link: a symbolic link."""
+
+from __future__ import annotations
+
+import os
+from typing import List
+
+from cookline.errors import ResourceError, ResourceUsageError
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.ownership import absolute_path
+from cookline.host.system import System
+
+
+class Link(Resource):
+    """A symbolic link; switched in one step, so that nobody sees it missing.
+
+    path        absolute path of the link itself
+    target      what it points to, as written: absolute, or relative to the link's directory; it need not exist
+    exists      False removes the link
+
+    >>> Link("/usr/local/bin/shop", "/srv/www/shop/current/bin/shop")
+    Link('/usr/local/bin/shop', target='/srv/www/shop/current/bin/shop')
+    """
+
+    path: str
+    target: str = ""
+    exists: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._set(path=absolute_path("Link", self.path), target=os.fspath(self.target))
+        if self.exists and (not self.target or "\0" in self.target):
+            raise ResourceUsageError(f"Link[{self.path}] needs a target")
+
+    def current(self, host: System) -> State:
+        status = host.status(self.path)
+        if status is None:
+            return dict(ABSENT)
+        if status.kind != "link":
+            return {"exists": True, "kind": status.kind}
+        return {"exists": True, "target": host.link_target(self.path)}
+
+    def desired(self) -> State:
+        return {"exists": True, "target": self.target} if self.exists else dict(ABSENT)
+
+    def apply(self, host: System, changes: Changes) -> None:
+        status = host.status(self.path)
+        if status is not None and status.kind != "link":
+            raise ResourceError(f"{self.path} is a {status.kind}, not a link", hint=f"remove it before {self.name}")
+        if not self.exists:
+            host.remove(self.path)
+        elif host.status(os.path.dirname(self.path)) is None:
+            parent = os.path.dirname(self.path)
+            raise ResourceError(f"{parent} does not exist", hint=f"put Directory({parent!r}) before")
+        else:
+            host.make_link(self.path, self.target)
+
+    def watched_paths(self) -> List[str]:
+        return [self.path]

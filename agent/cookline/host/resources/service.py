@@ -1,0 +1,94 @@
+"""Service: whether a unit of systemd runs, and whether it starts at boot."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from cookline.errors import ResourceError, ResourceUsageError
+from cookline.host import units
+from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.system import System
+
+
+class Service(Resource):
+    """A unit that a package or SystemdUnit brought. To remove a service: Service(name, running=False, enabled=False).
+
+    unit        "nginx" (means nginx.service), "backup.timer", "getty@tty1.service"
+    running     True or False; None does not manage it
+    enabled     whether it starts at boot; None does not manage it
+    masked      True makes it impossible to start; None does not manage it
+
+    systemd is told to reload its files before, when it says that they changed.
+
+    >>> Service("nginx", running=True, enabled=True)
+    Service('nginx', running=True, enabled=True)
+    >>> Service("nginx", running=True).unit_name
+    'nginx.service'
+    """
+
+    unit: str
+    running: Optional[bool] = field(default=None, kw_only=True)
+    enabled: Optional[bool] = field(default=None, kw_only=True)
+    masked: Optional[bool] = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.unit, str) or not self.unit or "/" in self.unit or self.unit.startswith("-"):
+            raise ResourceUsageError(f"Service needs the name of a unit, not {self.unit!r}")
+        if self.running is None and self.enabled is None and self.masked is None:
+            raise ResourceUsageError(f"Service[{self.unit}] manages nothing; say running=True, enabled=True or both")
+
+    @property
+    def unit_name(self) -> str:
+        return units.full_name(self.unit)
+
+    def current(self, host: System) -> State:
+        unit = units.find(host, self.unit_name)
+        if unit is None and not host.apply:
+            self._not_there_in_plan(host)
+        state: State = {}
+        if self.running is not None:
+            state["running"] = unit is not None and unit.running
+        if self.enabled is not None:
+            state["enabled"] = units.enabled(host, self.unit_name)
+        if self.masked is not None:
+            state["masked"] = units.masked(host, self.unit_name)
+        return state
+
+    def _not_there_in_plan(self, host: System) -> None:
+        planned = host.known.get("planned")
+        if planned:
+            raise CannotKnow(f"unit {self.unit_name} does not exist yet; a package or unit file before it would bring it")
+        if planned is not None and (self.running or self.enabled):
+            raise units.unknown(host, self.unit_name)
+
+    def desired(self) -> State:
+        managed = {"running": self.running, "enabled": self.enabled, "masked": self.masked}
+        return {name: value for name, value in managed.items() if value is not None}
+
+    def apply(self, host: System, changes: Changes) -> None:
+        name = self.unit_name
+        if units.find(host, name) is None and (self.running or self.enabled):
+            raise units.unknown(host, name)
+        if "masked" in changes and not self.masked:
+            self._systemctl(host, "unmask")
+        self._refuse_impossible(host, changes)
+        together = ("--now",) if "running" in changes and self.running == self.enabled else ()
+        if "enabled" in changes:
+            self._systemctl(host, "enable" if self.enabled else "disable", *together)
+        if "running" in changes and not ("enabled" in changes and together):
+            self._systemctl(host, "start" if self.running else "stop")
+        if "masked" in changes and self.masked:
+            self._systemctl(host, "mask")
+
+    def _refuse_impossible(self, host: System, changes: Changes) -> None:
+        name = self.unit_name
+        if units.masked(host, name) and (self.running or self.enabled):
+            raise ResourceError(f"{name} is masked, so it can neither run nor be enabled", hint="say masked=False to unmask it")
+        if "enabled" in changes and self.enabled and units.file_state(host, name) == "static":
+            raise ResourceError(f"{name} is static: it has no [Install] section, so it cannot be enabled")
+
+    def _systemctl(self, host: System, verb: str, *options: str) -> None:
+        units.systemctl(host, verb, self.unit_name, *options, timeout=self.timeout)
+
+    def watched_paths(self) -> List[str]:
+        return ["/etc/systemd/system"] if self.enabled is not None else []

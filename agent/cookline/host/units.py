@@ -1,0 +1,174 @@
+"""systemd's units: one query for all that are loaded, links on disk for what is enabled, and systemctl for changes."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Dict, List, NamedTuple, Optional, Set
+
+from cookline.errors import CommandError, ResourceError, did_you_mean
+from cookline.host import dbus
+from cookline.host.system import System
+
+# Where unit files lie, the strongest first; systemd's own compiled-in list of Debian.
+UNIT_PATHS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+LINK_PATHS = ("/etc/systemd/system", "/run/systemd/system")
+SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice", ".automount", ".swap", ".scope", ".device")
+
+
+class Unit(NamedTuple):
+    """A loaded unit: load state (loaded, not-found, masked), active state (active, failed, ..), sub state (running, ..)."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    path: str
+
+    @property
+    def running(self) -> bool:
+        """Up, or on its way up; a service that systemd restarts again and again is not."""
+        return self.active in ("active", "reloading") or (self.active == "activating" and self.sub != "auto-restart")
+
+
+def full_name(name: str) -> str:
+    """ "nginx" -> "nginx.service"; names with a unit suffix stay."""
+    return name if name.endswith(SUFFIXES) else f"{name}.service"
+
+
+def _manager(host: System, member: str, signature: str = "", *arguments: Any) -> List[Any]:
+    with host.open_door():
+        return dbus.call(dbus.SYSTEMD_PATH, dbus.MANAGER, member, signature, *arguments)
+
+
+def loaded(host: System) -> Dict[str, Unit]:
+    """All units that systemd has in memory, by name."""
+    return host.remember("units", lambda: _loaded(host))  # type: ignore[no-any-return]
+
+
+def _loaded(host: System) -> Dict[str, Unit]:
+    if dbus.available():
+        (rows,) = _manager(host, "ListUnits")
+        return {row[0]: Unit(row[0], row[2], row[3], row[4], row[6]) for row in rows}
+    answer = host.query(["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager"])
+    rows = [line.split(None, 4) for line in answer.stdout.splitlines()]
+    return {row[0]: Unit(row[0], row[1], row[2], row[3], "") for row in rows if len(row) >= 4}
+
+
+def find(host: System, name: str) -> Optional[Unit]:
+    """The unit, loaded or only on disk; None when there is no such unit."""
+    unit = loaded(host).get(name)
+    if unit is not None and unit.load != "not-found":
+        return unit
+    if unit_file(host, name) is None and (unit is not None or not _generated(host, name)):
+        return None
+    return Unit(name, "loaded", "inactive", "dead", "")
+
+
+def _generated(host: System, name: str) -> bool:
+    """Whether a generator made the unit (/etc/init.d scripts, /etc/fstab); rare, so asked one by one."""
+    return bool(file_state(host, name))
+
+
+def unit_file(host: System, name: str) -> Optional[str]:
+    """The path of the unit's file, or of its template's; None when there is none."""
+    candidates = [name]
+    if "@" in name:
+        prefix, _, rest = name.partition("@")
+        candidates.append(f"{prefix}@{rest[rest.rfind('.') :]}")
+    for candidate in candidates:
+        for directory in UNIT_PATHS:
+            if host.status(f"{directory}/{candidate}") is not None:
+                return f"{directory}/{candidate}"
+    return None
+
+
+def file_state(host: System, name: str) -> str:
+    """systemd's own word: enabled, disabled, static, masked, generated, ..; empty for an unknown unit."""
+    if not dbus.available():
+        return host.query(["systemctl", "is-enabled", name]).stdout.strip()
+    try:
+        return str(_manager(host, "GetUnitFileState", "s", name)[0])
+    except dbus.DBusError:
+        return ""
+
+
+def enabled(host: System, name: str) -> bool:
+    """Whether a link of `systemctl enable` stands, or a generator says so; a masked unit is not."""
+    if masked(host, name):
+        return False
+    if name in host.remember("enabled units", lambda: _enabled(host)):
+        return True
+    return unit_file(host, name) is None and file_state(host, name) in ("enabled", "enabled-runtime", "alias")
+
+
+def _enabled(host: System) -> Set[str]:
+    """Names in *.wants and *.requires directories, and units that have an alias."""
+    names: Set[str] = set()
+    for directory in LINK_PATHS:
+        for entry in host.listing(directory):
+            path = f"{directory}/{entry}"
+            if entry.endswith((".wants", ".requires")):
+                names.update(host.listing(path))
+            else:
+                target = os.path.basename(host.link_target(path) or entry)
+                if target not in (entry, "null"):
+                    names.add(target)
+    return names
+
+
+def masked(host: System, name: str) -> bool:
+    """Whether the unit is a link to /dev/null."""
+    return any(host.link_target(f"{directory}/{name}") == "/dev/null" for directory in LINK_PATHS)
+
+
+def needs_daemon_reload(host: System, name: str) -> bool:
+    """systemd's NeedDaemonReload: the unit's files are newer than what is in memory."""
+    unit = loaded(host).get(name)
+    if unit is None:
+        return False
+    if not unit.path:
+        answer = host.query(["systemctl", "show", "-p", "NeedDaemonReload", "--value", name])
+        return answer.stdout.strip() == "yes"
+    with host.open_door():
+        interface = "org.freedesktop.systemd1.Unit"
+        return bool(dbus.call(unit.path, dbus.PROPERTIES, "Get", "ss", interface, "NeedDaemonReload")[0])
+
+
+def daemon_reload(host: System) -> None:
+    host.run(["systemctl", "daemon-reload"])
+
+
+def systemctl(host: System, verb: str, name: str, *options: str, timeout: Optional[float] = None) -> None:
+    """Run one verb on one unit, after a daemon-reload where one is due. Raises ResourceError with the unit's last log lines."""
+    if needs_daemon_reload(host, name):
+        daemon_reload(host)
+    try:
+        host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
+    except CommandError as error:
+        if find(host, name) is None:
+            raise unknown(host, name) from None
+        raise ResourceError(
+            f"`systemctl {verb} {name}` failed: {_why(host, name, error)}", hint=f"journalctl -u {name}"
+        ) from None
+
+
+def _why(host: System, name: str, error: CommandError) -> str:
+    first = next((line for line in error.stderr.splitlines() if line.strip()), f"status {error.status}")
+    logged = host.query(["journalctl", "--no-pager", "--quiet", "-o", "cat", "-n", "8", "-u", name]).stdout.strip()
+    return re.sub(r"\s+", " ", first) + (f"\nits last log lines:\n{logged}" if logged else "")
+
+
+def unknown(host: System, name: str) -> ResourceError:
+    """The error for a unit that does not exist, with the nearest one that does."""
+    names = [entry for directory in UNIT_PATHS for entry in host.listing(directory) if entry.endswith(SUFFIXES)]
+    return ResourceError(
+        f"there is no unit {name!r} on this host{did_you_mean(name, names)}",
+        hint="put the Package or SystemdUnit that brings it before",
+    )
