@@ -269,3 +269,11 @@ def test_a_source_never_leaves_its_cookbook(kitchen, source):
         f"def recipe(node): node._engine.cookbooks.path('shop', 'files', {source!r})", **{"files/a": "x", "secrets": "s"}
     )
     assert "leaves cookbooks/shop/files" in end(kitchen.run())["error"]
+
+
+def test_what_a_run_declared_stands_in_the_inventory(kitchen):
+    kitchen.recipe(ONE_NOTE)
+    assert "notes" not in end(kitchen.run())
+    entry = json.loads(Path(paths.INVENTORY).read_text())["declarations"][f"Note[{kitchen.etc}/a]"]
+    assert entry["desired"] == {"text": "hello"} and entry["declaration"]["path"] == f"{kitchen.etc}/a"
+    assert entry["line"] == "cookbooks/shop/recipes/default.py:4" and entry["recipe"] == "shop::default"

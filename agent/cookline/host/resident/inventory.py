@@ -21,10 +21,10 @@ Entry = Dict[str, Any]
 Inventory = Dict[str, Any]
 
 
-def read(path: str = paths.INVENTORY) -> Inventory:
+def read(path: Optional[str] = None) -> Inventory:
     """The inventory; an empty one when no run has written any yet. Raises HostStateError when it is broken."""
     try:
-        with open(path, "rb") as file:
+        with open(path or paths.INVENTORY, "rb") as file:
             inventory = json.loads(file.read())
         if not all(isinstance(entry, dict) for entry in inventory["declarations"].values()):
             raise ValueError("an entry is not a mapping")
@@ -32,16 +32,16 @@ def read(path: str = paths.INVENTORY) -> Inventory:
         return {"declarations": {}, "secrets": [], "written": 0}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HostStateError(
-            f"the inventory {path} cannot be read ({error}), so drift is not known",
+            f"the inventory {path or paths.INVENTORY} cannot be read ({error}), so drift is not known",
             hint="the next setup of this host writes a new one",
         ) from None
     return {"secrets": [], "written": 0, **inventory}
 
 
-def write(inventory: Mapping[str, Any], path: str = paths.INVENTORY) -> None:
+def write(inventory: Mapping[str, Any], path: Optional[str] = None) -> None:
     """Put the inventory in place atomically, 0600, with the time of now."""
     content = json.dumps({**inventory, "written": time.time()}, separators=(",", ":"))
-    paths.write_private(path, content.encode())
+    paths.write_private(path or paths.INVENTORY, content.encode())
 
 
 def record_run(
@@ -52,7 +52,7 @@ def record_run(
     *,
     app: Optional[str] = None,
     secrets: Sequence[str] = (),
-    path: str = paths.INVENTORY,
+    path: Optional[str] = None,
 ) -> None:
     """Take over what a run declared.
 

@@ -165,7 +165,7 @@ class Engine:
 
     def _declare(self, bound: Resource, desired: Mapping[str, Any], header: Event) -> None:
         if bound.has_state:
-            self.declared[bound.name] = {"resource": bound, "desired": dict(desired), **header}
+            self.declared[bound.name] = {**header, "resource": bound, "desired": dict(desired)}
 
     # -- actions ---------------------------------------------------------------------------------------------------
 
