@@ -143,7 +143,25 @@ def dimensions_key(value: Any, at: str = "Dimensions") -> str:
     >>> dimensions_key([{"Name": "b", "Value": "2"}, {"Name": "a", "Value": "1"}])
     '[["a","1"],["b","2"]]'
     """
-    return json.dumps(dimension_pairs(value, at), separators=(",", ":"))
+    asked = None
+    if isinstance(value, list):
+        try:
+            asked = tuple([(each["Name"], each["Value"]) for each in value])
+            if asked in _keys:
+                return _keys[asked]
+        except (TypeError, KeyError):
+            asked = None
+    key = json.dumps(dimension_pairs(value, at), separators=(",", ":"))
+    if asked is not None:
+        if len(_keys) >= _REMEMBERED:
+            _keys.clear()
+        _keys[asked] = key
+    return key
+
+
+# Dimensions as sent -> key: a host sends the same few with every sample. About 300 bytes each.
+_keys: dict[tuple[tuple[str, str], ...], str] = {}
+_REMEMBERED = 5_000
 
 
 def number(value: Any, at: str) -> float:
