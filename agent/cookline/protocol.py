@@ -5,7 +5,7 @@ The controller runs one command on the host (`boot_command` in control/transport
     host       {"kind": "need", "trees": [BUNDLE]}             only when the bundle itself is missing
     controller {"landing": SOURCE} {"tree": .., "files": [..]}  the landing code, then the manifest (see host/landing.py)
     host       {"kind": "lacks", "files": [SHA256, ..]}         the contents that it does not have yet
-    controller raw bytes of those contents, in that order
+    controller {"sizes": [BYTES, ..]}                          then the raw bytes of those contents, in that order
     host       {"kind": "hello", "protocol": 1, ...}
     controller {"operation": "run", ...}                        one operation, one line
     host       {"kind": "need", "trees": [..]}                  cookbooks that are missing; answered as above

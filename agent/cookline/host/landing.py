@@ -94,6 +94,7 @@ def land(
 
     A landing that fails says `refused` and raises SystemExit(1).
     """
+    mask = os.umask(0o077)
     try:
         needed = list(trees) if announced else missing(trees)
         if needed:
@@ -101,11 +102,10 @@ def land(
     except Refused as refusal:
         _refuse(write_message, refusal.reason, refusal.error)
     except OSError as error:
-        _refuse(
-            write_message,
-            REASONS.get(error.errno or 0, "io"),
-            f"{error.strerror or error} ({error.filename or state_directory()})",
-        )
+        where = error.filename or state_directory()
+        _refuse(write_message, REASONS.get(error.errno or 0, "io"), f"{error.strerror or error} ({where})")
+    finally:
+        os.umask(mask)
 
 
 def _refuse(write_message: WriteMessage, reason: str, error: str) -> NoReturn:
