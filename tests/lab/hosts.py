@@ -54,6 +54,13 @@ class LabHost:
             assert done.returncode == 0, f"{self.name}: {command!r} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
+    @property
+    def controller_address(self) -> str:
+        """Where the host reaches this machine: bind a server here for it to call."""
+        address = self.provider.network.controller_address
+        assert address is not None
+        return address
+
     @cached_property
     def testinfra(self) -> TestinfraHost:
         return testinfra.get_host(f"ssh://{self.name}", ssh_config=str(self.ssh_config), controlpersist=0)
@@ -78,6 +85,10 @@ class LabHost:
 
     def reboot(self) -> None:
         self.provider.faults(self.name).reboot()
+
+    def expect_reboot(self) -> contextlib.AbstractContextManager[None]:
+        """Around something that makes the host reboot by itself: returns when sshd answers again."""
+        return self.provider.faults(self.name).expect_reboot()
 
 
 class Pool:
@@ -154,7 +165,7 @@ class Pool:
 def open_pool() -> Iterator[Pool]:
     """A pool that is torn down at the end, whatever happens; what killed test processes left behind goes first."""
     require_root()
-    with lock(Path("/run/lock/cookline-tests")):
+    with lock(Path("/run/cookline-tests.lock")):
         remove_orphans()
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_place()))
         owner = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
@@ -173,6 +184,8 @@ def open_pool() -> Iterator[Pool]:
 def remove_orphans() -> None:
     """Destroy the hosts of every pool whose process is dead."""
     for directory in [path for place in ("/dev/shm", tempfile.gettempdir()) for path in Path(place).glob(f"{PREFIX}*")]:
+        if directory.stat().st_uid != os.geteuid():
+            continue
         descriptor = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

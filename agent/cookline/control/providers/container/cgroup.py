@@ -20,11 +20,16 @@ def unified() -> bool:
     return (ROOT / "cgroup.controllers").exists()
 
 
+def parent() -> Path:
+    """The directory with one group for each host of every project on this machine."""
+    return (ROOT if unified() else ROOT / "freezer") / "cookline"
+
+
 class ControlGroup:
     def __init__(self, label: str) -> None:
         roots = [ROOT] if unified() else [ROOT / name for name in HIERARCHIES if (ROOT / name).is_dir()]
         self.directories = [root / "cookline" / label for root in roots]
-        self.main = self.directories[0] if unified() else ROOT / "freezer" / "cookline" / label
+        self.main = parent() / label
 
     def make(self) -> None:
         for directory in self.directories:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.network import Network
 
@@ -35,14 +38,22 @@ class Faults:
 
     def boot(self) -> None:
         """Power on again, with the disk as it was left; returns when sshd answers."""
-        self.network.mend(self.machine.record)
         if not self.machine.running:
+            self.network.attach(self.machine.record)
             self.machine.start()
         self._wait_ready()
 
     def reboot(self) -> None:
         """A clean reboot; returns when sshd answers again."""
         self.machine.reboot()
+        self._wait_ready()
+
+    @contextlib.contextmanager
+    def expect_reboot(self) -> Iterator[None]:
+        """Around something that makes the host reboot by itself; leaves when sshd answers again."""
+        before = self.machine.group.leader()
+        yield
+        self.machine.wait_rebooted(before)
         self._wait_ready()
 
     def _wait_ready(self) -> None:

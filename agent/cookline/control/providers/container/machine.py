@@ -11,9 +11,10 @@ import socket
 import time
 from pathlib import Path
 
+from cookline.control.providers.container import cgroup
 from cookline.control.providers.container.cgroup import ControlGroup
 from cookline.control.providers.container.image import USERS, Image
-from cookline.control.providers.container.project import Project, Record, machine_lock, make_key
+from cookline.control.providers.container.project import Project, Record, machine_lock, make_key, public_key
 from cookline.control.providers.container.requirements import run
 from cookline.errors import CommandError, RunError
 
@@ -52,9 +53,10 @@ class Machine:
     def running(self) -> bool:
         return bool(self.group.processes())
 
-    def host_key(self) -> str:
-        """The host's public key line; the key stays the same when the host is made anew under its name."""
-        return make_key(self.directory / "ssh_host_ed25519_key", self.record.hostname)
+    @property
+    def host_key(self) -> str | None:
+        """The host's public key line; the key outlives a reset, not a destroy."""
+        return public_key(self.directory / "ssh_host_ed25519_key")
 
     def prepare(self, identity: str) -> None:
         """Mount the overlay; a new one gets keys and names. `identity` is the public key that may log in."""
@@ -79,7 +81,7 @@ class Machine:
 
     def _write_identity(self, identity: str) -> None:
         """Only ever into a new overlay: later a link that root of the host laid might lead out of it."""
-        self.host_key()
+        make_key(self.directory / "ssh_host_ed25519_key", self.record.hostname)
         etc, name = self.root / "etc", self.record.hostname
         for suffix in ("", ".pub"):
             shutil.copy(self.directory / f"ssh_host_ed25519_key{suffix}", etc / "ssh")
@@ -109,7 +111,8 @@ class Machine:
         arguments = ["systemd-nspawn", "--quiet", "--settings=no", "--boot", "--register=no", "--keep-unit"]
         arguments += [f"--directory={self.root}", f"--machine={self.label}", f"--hostname={self.record.hostname}"]
         arguments += [f"--network-namespace-path=/run/netns/{self.label}", "--resolv-conf=off", "--timezone=off"]
-        arguments += ["--link-journal=no", "--console=read-only"]
+        # root may set up a firewall and routes, as on any host, in the host's own namespace
+        arguments += ["--link-journal=no", "--console=read-only", "--capability=CAP_NET_ADMIN"]
         if self.record.packages:
             arguments.append(f"--bind-ro={self.record.packages}:{PACKAGES_INSIDE}")
         return arguments
@@ -138,7 +141,10 @@ class Machine:
 
     def reboot(self, seconds: float = SHUTDOWN_SECONDS) -> None:
         """A clean reboot; returns when the new PID 1 has started, see wait_ready."""
-        before = self._signal(REBOOT)
+        self.wait_rebooted(self._signal(REBOOT), seconds)
+
+    def wait_rebooted(self, before: tuple[int, str] | None, seconds: float = SHUTDOWN_SECONDS) -> None:
+        """Return when another PID 1 than `before` runs."""
         deadline = time.monotonic() + seconds
         while (leader := self.group.leader()) is None or leader == before:
             if time.monotonic() > deadline or not self.running:
@@ -194,13 +200,24 @@ def _ssh_answers(address: str) -> bool:
     return False
 
 
-def prepare_runtime() -> None:
-    """systemd-nspawn can only work when /run/systemd/nspawn is on a tmpfs; where /run is none, it gets one of its own."""
+def prepare_runtime(coming: int) -> None:
+    """What the machine must grant before `coming` more hosts boot.
+
+    systemd-nspawn can only work when /run/systemd/nspawn is on a tmpfs; where /run is none, it gets one of its own.
+    """
     place = Path("/run/systemd/nspawn")
     with machine_lock():
         place.mkdir(parents=True, exist_ok=True)
         if run("stat", "--file-system", "--format=%T", str(place)).strip() != "tmpfs":
             run("mount", "-t", "tmpfs", "-o", "mode=755", "cookline", str(place))
+        _allow_watches(len([*cgroup.parent().glob("ck*")]) + coming)
+
+
+def _allow_watches(hosts: int) -> None:
+    """All hosts share root's inotify instances, 128 on Debian; a host at rest takes 7, half of the limit is left to others."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < 2 * 7 * hosts:
+        limit.write_text(str(2 * 7 * hosts))
 
 
 def release_runtime() -> None:

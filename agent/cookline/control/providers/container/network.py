@@ -70,18 +70,19 @@ class Network:
         Path("/proc/sys/net/ipv4/conf", self.bridge, "forwarding").write_text("0")
 
     def attach(self, record: Record) -> None:
-        """The host's namespace with its link `host0`; what is there stays, a cut link is whole again."""
+        """A new namespace with the link `host0` for a host that is not running: nothing of its last life is in it."""
         assert self.subnet is not None, "the network is up"
-        label = self.project.label(record)
-        if not Path("/run/netns", label).exists():
-            with machine_lock():
-                run("ip", "netns", "add", label)
-        if Path("/sys/class/net", label).exists():
-            return self.mend(record)
-        outside = [f"link add {label} type veth peer name host0 netns {label}", f"link set {label} addrgenmode none"]
+        label, address = self.project.label(record), self.subnet[FIRST_ADDRESS + record.number]
+        self.detach(record)
+        with machine_lock():
+            run("ip", "netns", "add", label)
+        # a hardware address that stays the same, or neighbours would go on to speak to the last one for half a minute
+        hardware = "02:63:" + ":".join(f"{byte:02x}" for byte in address.packed)
+        outside = [f"link add {label} type veth peer name host0 address {hardware} netns {label}"]
+        outside += [f"link set {label} addrgenmode none"]
         outside += [f"link set {label} master {self.bridge} up"]
         inside = ["link set lo up", "link set host0 addrgenmode none"]
-        inside += [f"addr add {self.address(record)}/{self.subnet.prefixlen} dev host0", "link set host0 up"]
+        inside += [f"addr add {address}/{self.subnet.prefixlen} dev host0", "link set host0 up"]
         run("ip", "-batch", "-", stdin="\n".join(outside))
         run("ip", "-n", label, "-batch", "-", stdin="\n".join(inside))
 
@@ -95,6 +96,11 @@ class Network:
             ):  # killed between its two steps, `ip netns add` leaves a name without a mount
                 run("ip", "netns", "delete", label)
             Path("/run/netns", label).unlink(missing_ok=True)
+
+    @property
+    def controller_address(self) -> str | None:
+        """Where the hosts reach this machine."""
+        return str(self.subnet[1]) if self.subnet else None
 
     def cut(self, record: Record) -> None:
         """Silence on the wire, both ways, as from a pulled cable."""

@@ -106,7 +106,17 @@ def make_key(path: Path, comment: str) -> str:
     """The public key line ("ssh-ed25519 AAAA..") of the key at `path`, which is made when it is not there."""
     if not path.exists():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path))
-    return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
+    key = public_key(path)
+    assert key is not None, "ssh-keygen writes both halves"
+    return key
+
+
+def public_key(path: Path) -> str | None:
+    """The public key line of the key at `path`, None where there is none."""
+    try:
+        return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
+    except FileNotFoundError:
+        return None
 
 
 @contextlib.contextmanager
@@ -128,4 +138,4 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 def machine_lock() -> contextlib.AbstractContextManager[None]:
     """Held while something that all projects of the machine share is looked at and changed."""
-    return lock(Path("/run/lock/cookline-container"))
+    return lock(Path("/run/cookline-container.lock"))

@@ -51,7 +51,7 @@ class ContainerProvider:
         images = {name: image.ensure(name, self.cache, progress) for name in dict.fromkeys(map(image_of, requests))}
         repositories = {name: self._repository(made, requests, progress) for name, made in images.items()}
         with self.project.locked():
-            prepare_runtime()
+            prepare_runtime(len(requests))
             identity = self.project.identity()
             self.network.up()
             machines = []
@@ -60,8 +60,9 @@ class ContainerProvider:
                 record = self.project.find(request.name) or self.project.add(
                     request.name, made.hash, repositories[image_of(request)]
                 )
-                self.network.attach(record)
                 machines.append(self._machine(record))
+                if not machines[-1].running:
+                    self.network.attach(record)
             together(lambda machine: boot(machine, identity), machines)
         together(lambda machine: self._wait(machine, progress), machines)
 
@@ -96,7 +97,7 @@ class ContainerProvider:
         together(discard, machines)
         identity = self.project.identity()
         for machine in machines:
-            self.network.mend(machine.record)
+            self.network.attach(machine.record)
         together(lambda machine: boot(machine, identity), machines)
         together(lambda machine: self._wait(machine, progress), machines)
 
@@ -145,7 +146,7 @@ class ContainerProvider:
             state="running" if machine.running else "stopped",
             address=self.network.address(record),
             identity_file=str(self.project.identity_file),
-            known_host=machine.host_key(),
+            known_host=machine.host_key,
         )
 
 
