@@ -88,7 +88,7 @@ class System:
         for name in names:
             self.known.pop(name, None)
 
-    def _changing(self, what: str) -> None:
+    def changing(self, what: str) -> None:
         """Refuses in a plan; forgets every batch read, as any change may have made each of them stale."""
         if not self.apply:
             raise PlanWrite(f"a plan must not {what}")
@@ -147,7 +147,7 @@ class System:
         Options: input (str), timeout (seconds, 3600), cwd, env (added to the fixed environment), user, group, umask.
         Raises CommandError; raises PlanWrite in a plan.
         """
-        self._changing(f"run {command!r}")
+        self.changing(f"run {command!r}")
         return self._execute(command, ok=ok, **options)
 
     def _execute(
@@ -247,7 +247,7 @@ class System:
         What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
         `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
         """
-        self._changing(f"write {path}")
+        self.changing(f"write {path}")
         path = os.path.realpath(path)
         old = self.status(path)
         if old is not None and old.kind == "directory":
@@ -299,18 +299,18 @@ class System:
         return target
 
     def change_mode(self, path: str, mode: str) -> None:
-        self._changing(f"chmod {path}")
+        self.changing(f"chmod {path}")
         with self.open_door():
             os.chmod(path, int(mode, 8))
 
     def change_owner(self, path: str, uid: int = -1, gid: int = -1) -> None:
         """Links themselves are changed, not what they point to."""
-        self._changing(f"chown {path}")
+        self.changing(f"chown {path}")
         with self.open_door():
             os.chown(path, uid, gid, follow_symlinks=False)
 
     def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
-        self._changing(f"mkdir {path}")
+        self.changing(f"mkdir {path}")
         with self.open_door():
             if parents:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
@@ -319,7 +319,7 @@ class System:
 
     def make_link(self, path: str, target: str) -> None:
         """A symbolic link at `path`, replacing another link or file in one step."""
-        self._changing(f"link {path}")
+        self.changing(f"link {path}")
         staged = f"{os.path.dirname(path)}/.cookline-{os.getpid()}-{time.monotonic_ns()}"
         with self.open_door():
             os.symlink(target, staged)
@@ -331,7 +331,7 @@ class System:
 
     def remove(self, path: str) -> None:
         """Remove a file, link or empty directory; absent is fine."""
-        self._changing(f"remove {path}")
+        self.changing(f"remove {path}")
         with self.open_door(), contextlib.suppress(FileNotFoundError):
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
@@ -340,7 +340,7 @@ class System:
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory with all that is in it, without following links; absent is fine."""
-        self._changing(f"remove {path}")
+        self.changing(f"remove {path}")
         import shutil
 
         with self.open_door(), contextlib.suppress(FileNotFoundError):

@@ -101,7 +101,7 @@ class ManagedFile(Resource):
         host.remove(self.path)
 
     def _write(self, host: System) -> None:
-        uid, gid = uid_and_gid(self, host)
+        uid, gid = uid_and_gid(host, self.owner, self.group)
         content = b"" if self.content_sha256 is None else self.content_bytes()
         check = self._verifier(host) if self.verify else None
         host.write(self.path, content, mode=self.mode, uid=uid, gid=gid, verify=check, backup=self.backup)

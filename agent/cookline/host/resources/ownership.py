@@ -64,22 +64,22 @@ def desired_ownership(owned: Owned) -> State:
     return {name: value for name, value in managed.items() if value is not None}
 
 
-def uid_and_gid(owned: Owned, host: System) -> "tuple[Optional[int], Optional[int]]":
+def uid_and_gid(host: System, owner: Owner, group: Owner) -> "tuple[Optional[int], Optional[int]]":
     """The numbers of owner and group; None for what is not managed. Raises ResourceError for unknown names."""
-    uid = None if owned.owner is None else accounts.uid_of(host, owned.owner)
-    gid = None if owned.group is None else accounts.gid_of(host, owned.group)
+    uid = None if owner is None else accounts.uid_of(host, owner)
+    gid = None if group is None else accounts.gid_of(host, group)
     return uid, gid
 
 
 def check_names(owned: Owned, host: System) -> None:
     """In a plan with nothing planned before, an owner that nobody would create is an error now. Raises ResourceError."""
     if not host.apply and host.known.get("planned") == []:
-        uid_and_gid(owned, host)
+        uid_and_gid(host, owned.owner, owned.group)
 
 
 def apply_ownership(owned: Owned, host: System, path: str, changes: Changes) -> None:
     """Set what differs; the owner first, as changing it clears setuid bits."""
-    uid, gid = uid_and_gid(owned, host)
+    uid, gid = uid_and_gid(host, owned.owner, owned.group)
     if "owner" in changes or "group" in changes:
         host.change_owner(path, -1 if uid is None else uid, -1 if gid is None else gid)
     if owned.mode is not None and ("mode" in changes or "owner" in changes or "group" in changes):

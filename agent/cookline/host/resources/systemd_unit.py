@@ -1,0 +1,100 @@
+"""SystemdUnit: a unit file of our own in /etc/systemd/system."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from cookline.errors import ResourceError, ResourceUsageError
+from cookline.host import units
+from cookline.host.resources.base import Changes, field
+from cookline.host.resources.file import File
+from cookline.host.resources.file_backed import FileBacked
+from cookline.host.resources.managed_file import ManagedFile
+from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.run.scope import Scope
+
+DIRECTORY = "/etc/systemd/system"
+NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|socket|timer|path|mount|target|slice|automount|swap)")
+
+
+class SystemdUnit(FileBacked):
+    """A unit file, 0644 root; systemd reads its files anew after a change. Service says whether the unit runs.
+
+    unit        file name with its suffix, "shop.service"
+    content     text of the file
+    source      instead of content: a name below `files/` of this cookbook, or "cookbook:name"
+    verify      False skips `systemd-analyze verify`; it refuses lines that systemd would ignore
+    exists      False stops and disables the unit and removes the file
+
+    Anyone may read a unit file: put secrets into an EnvironmentFile of mode 0600.
+
+    >>> SystemdUnit("shop.service", "[Service]\\nExecStart=/usr/bin/shop\\n").file().path
+    '/etc/systemd/system/shop.service'
+    """
+
+    unit: str
+    content: Optional[str] = None
+    source: Optional[str] = field(default=None, kw_only=True)
+    verify: bool = field(default=True, kw_only=True)
+    exists: bool = field(default=True, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.unit, str) or not NAME.fullmatch(self.unit):
+            raise ResourceUsageError(f"SystemdUnit needs a unit's name with its suffix, as 'shop.service', not {self.unit!r}")
+        if self.exists and (self.content is None) == (self.source is None):
+            raise ResourceUsageError(f"SystemdUnit[{self.unit}] needs either content or source")
+        if self.exists:
+            self._set(_content=self.content)
+
+    def bind(self, scope: Scope) -> Any:
+        if self.exists and self.source is not None:
+            self._set(_content=scope.file(self.source))
+        return self
+
+    def file(self) -> ManagedFile:
+        path = f"{DIRECTORY}/{self.unit}"
+        if not self.exists:
+            return File(path, exists=False)
+        content: Union[str, bytes, None] = getattr(self, "_content", None)
+        if content is None:
+            raise ResourceUsageError(f"{self.name} has no content before node.ensure has bound it to its cookbook")
+        kind = _VerifiedUnitFile if self.verify else File
+        return kind(path, content, mode="0644", owner="root", group="root", sensitive=self.sensitive)
+
+    def apply(self, host: System, changes: Changes) -> None:
+        if not self.exists and units.find(host, self.unit) is not None:
+            host.run(["systemctl", "disable", "--now", "--", self.unit], ok=None)
+        super().apply(host, changes)
+        units.daemon_reload(host)
+        if not self.exists:
+            host.run(["systemctl", "reset-failed", "--", self.unit], ok=None)
+
+
+class _VerifiedUnitFile(File):
+    """Staged under its own name in a directory of root's, as systemd-analyze goes by the name."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set(verify=("systemd-analyze verify %{path}",))
+
+    def _verifier(self, host: System) -> Callable[[str], None]:
+        def check(staged: str) -> None:
+            with tempfile.TemporaryDirectory(prefix="cookline-unit-", dir="/run") as directory:
+                copy = f"{directory}/{os.path.basename(self.path)}"
+                with open(staged, "rb") as source, open(copy, "wb") as target:
+                    target.write(source.read())
+                refuse_bad_lines(self.path, copy, host.query(["systemd-analyze", "verify", "--man=no", copy]).stderr)
+
+        return check
+
+
+def refuse_bad_lines(path: str, copy: str, output: str) -> None:
+    """Only complaints about lines of the file itself count: what it starts may come later. Raises ResourceError."""
+    complaints = [line.replace(copy, path) for line in output.splitlines() if re.match(rf"{re.escape(copy)}:\d+:", line)]
+    if complaints:
+        raise ResourceError(f"the new {path} is refused and not used:\n" + "\n".join(complaints))

@@ -1,0 +1,125 @@
+"""User: an account in /etc/passwd."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Optional, Sequence
+
+from cookline.errors import ResourceUsageError
+from cookline.host import accounts
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.ownership import Owner
+from cookline.host.system import System
+from cookline.protocol import content_hash
+
+# What Debian's useradd takes.
+NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")
+OPTIONS = {"uid": "--uid", "group": "--gid", "shell": "--shell", "home": "--home-dir", "comment": "--comment"}
+
+
+class User(Resource):
+    """An account. Fields that are None are not managed; a new account gets the system's defaults for them.
+
+    user            its name
+    uid             number
+    group           primary group, name or number; a new account gets a group of its own name
+    groups          further groups that it must be in; others are left alone
+    shell, home     absolute paths; comment: its full name
+    create_home     make the home when the account is made; by default for accounts that are not `system`
+    system          take a number from the system's range
+    password_hash   as in shadow(5), from `mkpasswd` or `openssl passwd -6`; "!" locks it. Never shown
+    remove_home     with exists=False, remove home and mail too
+    exists          False removes the account
+
+    >>> User("shop", system=True, home="/srv/www/shop", shell="/usr/sbin/nologin").desired()
+    {'exists': True, 'shell': '/usr/sbin/nologin', 'home': '/srv/www/shop'}
+    """
+
+    user: str
+    uid: Optional[int] = field(default=None, kw_only=True)
+    group: Owner = field(default=None, kw_only=True)
+    groups: Sequence[str] = field(default=(), kw_only=True)
+    shell: Optional[str] = field(default=None, kw_only=True)
+    home: Optional[str] = field(default=None, kw_only=True)
+    comment: Optional[str] = field(default=None, kw_only=True)
+    create_home: Optional[bool] = field(default=None, kw_only=True)
+    system: bool = field(default=False, kw_only=True)
+    password_hash: Optional[str] = field(default=None, kw_only=True, repr=False)
+    remove_home: bool = field(default=False, kw_only=True)
+    exists: bool = field(default=True, kw_only=True)
+
+    sensitive_fields = ("password_hash",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.user, str) or not NAME.fullmatch(self.user):
+            raise ResourceUsageError(f"User needs a name of small letters, digits, _ and -, not {self.user!r}")
+        for name in ("shell", "home", "comment", "password_hash"):
+            if re.search(r"[:\n]", getattr(self, name) or ""):
+                raise ResourceUsageError(f"User[{self.user}] has a colon or a line's end in its {name}")
+        self._set(groups=tuple(sorted([self.groups] if isinstance(self.groups, str) else self.groups)))
+
+    def current(self, host: System) -> State:
+        account = accounts.users(host).get(self.user)
+        if account is None:
+            return dict(ABSENT)
+        state: State = {"exists": True, "uid": account.uid, "shell": account.shell, "home": account.home}
+        state["comment"] = account.comment
+        if self.group is not None:
+            state["group"] = accounts.group_like(host, account.gid, self.group)
+        if self.groups:
+            state["groups"] = [name for name in self.groups if self._is_in(host, name, account.gid)]
+        if self.password_hash is not None:
+            state["password_hash"] = _hidden(accounts.password_hash(host, self.user) or "")
+        return state
+
+    def _is_in(self, host: System, name: str, primary: int) -> bool:
+        group = accounts.groups(host).get(name)
+        return group is not None and (self.user in group.members or group.gid == primary)
+
+    def desired(self) -> State:
+        if not self.exists:
+            return dict(ABSENT)
+        names = ("uid", "group", "shell", "home", "comment")
+        managed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.groups:
+            managed["groups"] = list(self.groups)
+        if self.password_hash is not None:
+            managed["password_hash"] = _hidden(self.password_hash)
+        return {"exists": True, **managed}
+
+    def apply(self, host: System, changes: Changes) -> None:
+        if not self.exists:
+            host.run(["userdel", *(["--remove"] if self.remove_home else []), "--", self.user])
+        elif "exists" in changes:
+            host.run(["useradd", *self._creation(host), "--", self.user])
+        else:
+            options = self._options(changes) + (["--append", "--groups", ",".join(self.groups)] if "groups" in changes else [])
+            if options:
+                host.run(["usermod", *options, "--", self.user])
+        if self.exists and "password_hash" in changes:
+            host.run(["chpasswd", "--encrypted"], input=f"{self.user}:{self.password_hash}\n")
+
+    def _options(self, changes: Changes) -> List[str]:
+        return [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]
+
+    def _creation(self, host: System) -> List[str]:
+        create_home = not self.system if self.create_home is None else self.create_home
+        options = ["--create-home" if create_home else "--no-create-home", *(["--system"] if self.system else [])]
+        if self.group is None and self.user in accounts.groups(host):
+            options += ["--gid", self.user]
+        options += ["--groups", ",".join(self.groups)] if self.groups else []
+        managed: Dict[str, Any] = {name: (None, getattr(self, name)) for name in OPTIONS if getattr(self, name) is not None}
+        return options + self._options(managed)
+
+    def watched_paths(self) -> List[str]:
+        return ["/etc/passwd", "/etc/group"] + (["/etc/shadow"] if self.password_hash is not None else [])
+
+    def declaration(self) -> Dict[str, Any]:
+        """Without the password hash; that one is managed is enough."""
+        fields = {name: getattr(self, name) for name in ("user", "group", "exists", "sensitive")}
+        return {**fields, "groups": list(self.groups), "password_hash": None if self.password_hash is None else "managed"}
+
+
+def _hidden(password_hash: str) -> str:
+    """What stands for a password hash in states: equal only for equal ones, and of no use to anybody."""
+    return f"sha256 {content_hash(password_hash.encode())}"
