@@ -5,8 +5,8 @@ import hashlib
 import hmac
 
 import pytest
-from cookbooks.postgres.resources.database import Database, _accepts, _verifier
 
+from cookbooks.postgres.resources.database import Database, _accepts, _verifier
 from cookline.errors import ResourceUsageError
 
 # The exchange of RFC 7677, section 3: user "user", password "pencil".
