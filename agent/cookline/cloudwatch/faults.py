@@ -75,6 +75,11 @@ def constraint(value: object, parameter: str, text: str) -> Fault:
     return Fault("ValidationError", "com.amazon.coral.validate#ValidationException", message)
 
 
+def refused(message: str) -> Fault:
+    """A ValidationError in words of the operation's own."""
+    return Fault("ValidationError", "com.amazon.coral.validate#ValidationException", message)
+
+
 def combination(message: str) -> Fault:
     return Fault("InvalidParameterCombination", "InvalidParameterCombinationException", message)
 

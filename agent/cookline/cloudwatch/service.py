@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from cookline.cloudwatch import faults, period
+from cookline.cloudwatch import faults, paging, period
 from cookline.cloudwatch.cbor import Timestamp
 from cookline.cloudwatch.datum import Datum, namespace, parse_data
+from cookline.cloudwatch.metric_data import get_metric_data
 from cookline.cloudwatch.sigv4 import Credential
 from cookline.cloudwatch.statistics import SIMPLE, check_extended
 from cookline.cloudwatch.store import MetricStore
@@ -30,6 +30,7 @@ class Service:
         self._operations: Mapping[str, Callable[[Mapping[str, Any], Credential, float], Result]] = {
             "PutMetricData": self.put_metric_data,
             "GetMetricStatistics": self.get_metric_statistics,
+            "GetMetricData": self.get_metric_data,
             "ListMetrics": self.list_metrics,
         }
 
@@ -86,9 +87,12 @@ class Service:
                 points.append({**point, "Unit": each.unit})
         return {"Label": parameters["MetricName"], "Datapoints": points}
 
+    def get_metric_data(self, parameters: Mapping[str, Any], credential: Credential, now: float) -> Result:
+        return get_metric_data(self.store, parameters, now)
+
     def list_metrics(self, parameters: Mapping[str, Any], credential: Credential, now: float) -> Result:
         filters = {name: parameters.get(name) for name in ("Namespace", "MetricName", "Dimensions", "RecentlyActive")}
-        after = read_token(parameters["NextToken"], filters) if "NextToken" in parameters else 0
+        after = paging.read(parameters["NextToken"], filters, _bad_list_token) if "NextToken" in parameters else 0
         rows = self.store.list_metrics(
             namespace_=parameters.get("Namespace"),
             name=parameters.get("MetricName"),
@@ -100,7 +104,7 @@ class Service:
         page = rows[:LISTED_AT_ONCE]
         result: Result = {"Metrics": [{"Namespace": row[1], "MetricName": row[2], "Dimensions": row[3]} for row in page]}
         if len(rows) > len(page):
-            result["NextToken"] = write_token(page[-1][0], filters)
+            result["NextToken"] = paging.write(page[-1][0], filters)
         return result
 
 
@@ -123,16 +127,6 @@ def _asked_statistics(parameters: Mapping[str, Any]) -> tuple[Sequence[str], Seq
     return [name for name in SIMPLE if name in simple], extended
 
 
-def write_token(after: int, filters: Result) -> str:
-    """Where the next page begins, bound to the question that it belongs to."""
-    return base64.urlsafe_b64encode(json.dumps([after, filters], sort_keys=True).encode()).decode()
-
-
-def read_token(token: str, filters: Result) -> int:
-    try:
-        after, of = json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
-    except (ValueError, TypeError):
-        raise faults.invalid("The parameter NextToken is invalid.") from None
-    if of != filters or isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
-        raise faults.invalid("The parameter NextToken is invalid.")
-    return after
+def _bad_list_token() -> faults.Fault:
+    # ListMetrics has no InvalidNextToken of its own
+    return faults.invalid("The parameter NextToken is invalid.")
