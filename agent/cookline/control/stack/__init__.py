@@ -39,7 +39,8 @@ secrets     SecretReference(kind, name, key)         kinds: env, file, generated
             Resolver.values -> [str ..] to mask
             to_plain(value), from_plain(value)       {"!secret": "env:X"} in JSON
 events      EVENTS {name: EventRule(name, recipe_events, every_app, limited)}; STATES (20 words)
-snapshot    snapshot(definition, *, store, number, stack_id, standings {instance: Standing}, deploy=(apps)) -> dict
+snapshot    snapshot(definition, *, store, number, stack_id, instances {name: Standing},
+            deploy=(apps), instance=None) -> RunRequest.snapshot; with `instance` it has the apps of that instance alone
             Standing(id, address, private_address, state)
             agent_settings(definition, instance, *, instance_id, stack_id, layer_ids) -> RunRequest.agent, unresolved
 selectors   select(stack, "web1,layer:app,state:online", states {name: state}) -> [instance name ..]; SelectorError

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem
 from cookline.control.stack.document import Document, Where
 from cookline.control.stack.events import LIFECYCLE_EVENTS
+from cookline.control.stack.problems import raise_problems
 from cookline.errors import CookbookError, did_you_mean
 
 if TYPE_CHECKING:
@@ -146,6 +147,13 @@ def _check_values(
         elif not lenient and not any(name.startswith(f"{other}.") for other in declared):
             near = did_you_mean(name, declared) or f"; it has {', '.join(declared)}"
             document.problem(here, f"cookbook {cookbook.name!r} has no attribute {name[:60]!r}{near}", key=True)
+
+
+def check_event_attributes(definition: Definition, attributes: Mapping[str, Any], source: str) -> None:
+    """Attributes that a command gives for one event. Raises StackError; `source` says where they stand."""
+    document = Document(source, [], data=dict(attributes), excerpts=False)
+    check_level(document, (), attributes, definition.cookbooks, set(definition.stack.apps), set())
+    raise_problems(document.problems)
 
 
 def check_required(document: Document, definition: Definition) -> None:

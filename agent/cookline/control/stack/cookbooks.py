@@ -84,15 +84,20 @@ def find_folders(folders: Iterable[Path]) -> dict[str, Path]:
     """Every cookbook below `folders` by name; the first folder that has a name wins."""
     found: dict[str, Path] = {}
     for folder in folders:
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        for entry in entries:
+        for entry in _entries(folder) if os.path.isdir(folder) else ():
             is_cookbook = os.path.isfile(f"{entry.path}/cookbook.yml") or os.path.isdir(f"{entry.path}/recipes")
             if COOKBOOK_NAME.fullmatch(entry.name) and is_cookbook:
                 found.setdefault(entry.name, Path(entry.path))
     return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name. Raises StackError."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise StackError([f"{shown(folder)}: cannot be read: {error.strerror}"]) from None
 
 
 def find_cookbooks(folders: Iterable[Path]) -> dict[str, Cookbook]:
@@ -224,7 +229,7 @@ def shipped_files(folder: Path) -> list[ShippedFile]:
     waiting = [""]
     while waiting:
         inner = waiting.pop()
-        for entry in os.scandir(root / inner):
+        for entry in _entries(root / inner):
             path = f"{inner}/{entry.name}" if inner else entry.name
             if entry.name.startswith(".") or entry.name == "__pycache__" or entry.name.endswith(".pyc") or path == "tests":
                 continue

@@ -34,6 +34,9 @@ MOST_VALUES = 200_000
 # What YAML counts as the end of a line.
 LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 
+# NUL ends paths and arguments; halves of a surrogate pair have no UTF-8.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 STRING_TAG = "tag:yaml.org,2002:str"
 SECRET_TAG = "!secret"
 COLLECTION_TAGS = (None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
@@ -277,6 +280,9 @@ class _Builder:
         return [self._value(item, (*where, index), (*above, id(node))) for index, item in items]
 
     def _scalar(self, node: _Text) -> Any:
+        if UNSTORABLE.search(node.value):
+            self.document.note(node.mark, "holds a character that no JSON text can hold")
+            return None
         if node.plain:
             return scalar(node.value)
         if node.tag in (None, STRING_TAG):
@@ -318,6 +324,8 @@ class _Builder:
             self.document.note(key.mark, f"a key is text, not a {key.kind}")
         elif key.tag is not None and key.tag != STRING_TAG:
             self.document.note(key.mark, f"{key.tag[:40]} stands only where a value stands, never in a key")
+        elif UNSTORABLE.search(key.value):
+            self.document.note(key.mark, "the key holds a character that no JSON text can hold")
         elif key.value == SECRET_TAG:
             self.document.note(key.mark, "'!secret' is no name for a key; write: key: !secret env:NAME")
         elif key.plain and scalar(key.value) is None:

@@ -147,6 +147,19 @@ class Model(BaseModel):
             return {key: value for key, value in data.items() if value is not None}
         return data
 
+    def plain(self, *, given: bool = False) -> dict[str, Any]:
+        """JSON data; `given=True` only what was written down. (pydantic's own dump takes secret references apart.)"""
+        names = [name for name in type(self).model_fields if not given or name in self.model_fields_set]
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.plain()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return to_plain(value)
+
 
 class Recipes(Model):
     """The recipes of a layer for each lifecycle event, in order."""
@@ -222,7 +235,10 @@ class App(Model):
 
 
 class Metrics(Model):
-    """Where the agents' metrics go. Without an endpoint they go to the sink of `cookline server`."""
+    """Where the agents' metrics go. Without an endpoint they go to the sink of `cookline server`.
+
+    `ca` is the path of a PEM file on the hosts; None trusts what the host trusts.
+    """
 
     endpoint: Annotated[str, _named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "us-east-1"
@@ -254,8 +270,3 @@ class Stack(Model):
     @property
     def name(self) -> str:
         return self.stack
-
-    def to_plain(self) -> dict[str, Any]:
-        """JSON data that `Stack.from_plain` reads back; secrets are references."""
-        plain: dict[str, Any] = to_plain(self.model_dump())
-        return plain

@@ -1,0 +1,171 @@
+"""A revision: definitions and the hashes of all contents, frozen at push. Every run names one, never the working tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cookline.control.stack.artifact import artifact
+from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem, shipped_files, split_recipe
+from cookline.control.stack.loading import Definition, load_stack
+from cookline.control.stack.problems import Position, shown
+from cookline.control.stack.secrets import from_plain
+from cookline.errors import CookbookError, StackError
+from cookline.protocol import canonical_json, content_hash, tree_hash
+
+# Raised when the JSON below changes its meaning; `Revision.load` refuses what is newer.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One content of a revision: where it lies in the working tree, or the bytes themselves."""
+
+    sha256: str
+    path: Path | None = None
+    content: bytes | None = field(default=None, repr=False)
+
+    def read(self) -> bytes:
+        """The bytes, which have this hash. Raises StackError when the file has changed since it was hashed."""
+        content = self.content
+        if content is None:
+            assert self.path is not None
+            try:
+                content = self.path.read_bytes()
+            except OSError as error:
+                raise StackError([f"{shown(self.path)}: cannot be read: {error.strerror}"]) from None
+        if content_hash(content) != self.sha256:
+            raise StackError([f"{shown(self.path or Path())}: has changed while it was being pushed"], hint="push again")
+        return content
+
+
+@dataclass(frozen=True)
+class Revision(Definition):
+    """A Definition with its contents.
+
+    trees      {"cookbook:nginx": tree hash, "app:shop": tree hash}
+    manifests  {tree hash: [[path, "0644" or "0755", sha256], ..]}
+    blobs      every content of the manifests, each once; empty in a revision that was loaded, the store has them
+    """
+
+    trees: Mapping[str, str] = field(default_factory=dict)
+    manifests: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    blobs: Sequence[Blob] = ()
+
+    @cached_property
+    def hash(self) -> str:
+        """Equal for equal definitions and contents, wherever they lie: neither positions nor folders count."""
+        plain = self.stack.plain()
+        del plain["cookbooks"]
+        cookbooks = {name: _cookbook_to_dict(cookbook) for name, cookbook in self.cookbooks.items()}
+        for cookbook in cookbooks.values():
+            del cookbook["positions"]
+        return content_hash(canonical_json({"stack": plain, "cookbooks": cookbooks, "trees": dict(self.trees)}).encode())
+
+    def trees_for(self, recipes: Iterable[str], apps: Iterable[str] = ()) -> dict[str, str]:
+        """The trees that a run of `recipes` needs: their cookbooks with all that these depend on, and the apps' artifacts.
+
+        Raises CookbookError for a recipe that the revision does not have.
+        """
+        recipes = list(recipes)
+        for recipe in recipes:
+            problem = recipe_problem(recipe, self.cookbooks)
+            if problem:
+                raise CookbookError(problem, hint="add it to the cookbook and push again")
+        names = closure(self.cookbooks, [split_recipe(recipe)[0] for recipe in recipes])
+        wanted = [f"cookbook:{name}" for name in names] + [f"app:{name}" for name in apps]
+        return {key: self.trees[key] for key in wanted if key in self.trees}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data that `Revision.load` reads back; secrets are references."""
+        return {
+            "format": FORMAT,
+            "stack": self.stack.plain(),
+            "directory": str(self.directory),
+            "file": self.file,
+            "positions": [[list(where), position.line, position.column] for where, position in self.positions.items()],
+            "cookbooks": {name: _cookbook_to_dict(cookbook) for name, cookbook in self.cookbooks.items()},
+            "trees": dict(self.trees),
+            "manifests": {tree: [list(entry) for entry in entries] for tree, entries in self.manifests.items()},
+        }
+
+    @classmethod
+    def load(cls, data: Mapping[str, Any]) -> Revision:
+        """The revision that `to_dict` wrote. Raises StackError for one of a newer cookline."""
+        from cookline.control.stack.models import Stack
+
+        if data.get("format") != FORMAT:
+            raise StackError([f"the revision has format {data.get('format')!r}; this cookline reads {FORMAT}"])
+        return cls(
+            stack=Stack.model_validate(from_plain(data["stack"])),
+            cookbooks={name: _cookbook_from_dict(name, each) for name, each in data["cookbooks"].items()},
+            directory=Path(data["directory"]),
+            file=data["file"],
+            positions={tuple(where): Position(data["file"], line, column) for where, line, column in data["positions"]},
+            trees=dict(data["trees"]),
+            manifests=dict(data["manifests"]),
+        )
+
+
+def freeze(path: Path | str, *, search: Sequence[Path] = ()) -> Revision:
+    """Load the stack at `path` and hash everything that its runs can need. Raises StackError and CookbookError."""
+    return frozen(load_stack(path, search=search))
+
+
+def frozen(definition: Definition) -> Revision:
+    """`definition` with the contents of its cookbooks and apps as they are now."""
+    trees: dict[str, str] = {}
+    manifests: dict[str, list[list[Any]]] = {}
+    blobs: dict[str, Blob] = {}
+    for name, cookbook in definition.cookbooks.items():
+        assert cookbook.folder is not None
+        files = shipped_files(cookbook.folder)
+        manifest = [file.entry for file in files]
+        trees[f"cookbook:{name}"] = tree = tree_hash(manifest)
+        manifests[tree] = manifest
+        blobs |= {file.sha256: Blob(file.sha256, path=file.source) for file in files}
+    for name, app in definition.stack.apps.items():
+        if app.source is None:
+            continue
+        packed = artifact(definition.path(app.source.path))
+        trees[f"app:{name}"] = packed.tree
+        manifests[packed.tree] = packed.manifest
+        blobs[packed.sha256] = Blob(packed.sha256, content=packed.content)
+    return Revision(
+        stack=definition.stack,
+        cookbooks=definition.cookbooks,
+        directory=definition.directory,
+        file=definition.file,
+        positions=definition.positions,
+        trees=trees,
+        manifests=manifests,
+        blobs=tuple(blobs.values()),
+    )
+
+
+def _cookbook_to_dict(cookbook: Cookbook) -> dict[str, Any]:
+    return {
+        "version": cookbook.version,
+        "depends": list(cookbook.depends),
+        "supports": list(cookbook.supports),
+        "recipes": list(cookbook.recipes),
+        "attributes": {name: kind.plain(given=True) for name, kind in cookbook.attributes.items()},
+        "positions": {name: [each.file, each.line, each.column] for name, each in cookbook.positions.items()},
+    }
+
+
+def _cookbook_from_dict(name: str, data: Mapping[str, Any]) -> Cookbook:
+    from cookline.control.stack.metadata import AttributeType
+
+    return Cookbook(
+        name=name,
+        version=data["version"],
+        depends=tuple(data["depends"]),
+        supports=tuple(data["supports"]),
+        attributes={each: AttributeType.model_validate(from_plain(kind)) for each, kind in data["attributes"].items()},
+        recipes=tuple(data["recipes"]),
+        positions={each: Position(*place) for each, place in data["positions"].items()},
+    )
