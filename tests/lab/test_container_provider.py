@@ -291,6 +291,38 @@ def test_a_realistic_host_has_what_hosts_outside_have(lab_hosts: LabHosts) -> No
     assert "maxsessions 10\n" in real.run("sshd -T").stdout
 
 
+def test_hosts_boot_freeze_and_go_on_a_machine_with_cgroup_v2(directory: Path) -> None:
+    program = """
+        import sys
+        from pathlib import Path
+        from cookline.control.providers.base import HostRequest
+        from cookline.control.providers.container import cgroup
+        from cookline.control.providers.container.provider import ContainerProvider
+        provider = ContainerProvider(Path(sys.argv[1]))
+        provider.create([HostRequest("web1")], print)
+        faults = provider.faults("web1")
+        faults.freeze()
+        print("unified", cgroup.unified(), "frozen", faults.machine.group.frozen)
+        faults.thaw()
+        faults.reboot()
+        faults.power_cut()
+        print(provider.status([HostRequest("web1")])[0].state)
+        faults.boot()
+        print(provider.status([HostRequest("web1")])[0].state)
+        faults.freeze()
+        provider.destroy(["web1"], print)
+        print("groups", cgroup.parent().exists())
+    """
+    # in a mount namespace of its own, /sys/fs/cgroup is what such a machine has there
+    shell = 'umount --recursive --lazy /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
+    arguments = ["unshare", "--mount", "--propagation", "private", "sh", "-c", shell, "sh"]
+    arguments += [sys.executable, "-c", textwrap.dedent(program), str(directory)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("web1")]
+    assert lines == ["unified True frozen True", "stopped", "running", "groups False"]
+
+
 # the pool
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cookline.control.providers.base import Progress
 from cookline.control.providers.container.project import lock
-from cookline.control.providers.container.requirements import require_programs, run
+from cookline.control.providers.container.requirements import require_programs, run, write
 from cookline.errors import CommandError, RunError, UsageError, did_you_mean
 
 BASE_PACKAGES = (
@@ -129,7 +129,7 @@ def _build(wanted: Recipe, image: Image, name: str) -> None:
     except CommandError as error:
         raise RunError(
             f"the image {name} could not be built from Debian's {wanted.suite}: {error.message[-1500:]}",
-            hint="is the Debian mirror reachable? `sudo apt-get update` shows the same",
+            hint="is deb.debian.org reachable? COOKLINE_DEBIAN_MIRROR names another mirror",
         ) from None
     shutil.move(image.rootfs / "var/lib/apt/lists", image.lists)
     (image.rootfs / "var/lib/apt/lists/partial").mkdir(parents=True)
@@ -140,7 +140,8 @@ def _build(wanted: Recipe, image: Image, name: str) -> None:
 
 def _bootstrap(wanted: Recipe, rootfs: Path) -> None:
     options = ["--quiet", "--mode=root", "--variant=minbase", "--format=directory", "--skip=cleanup/apt/lists"]
-    run("mmdebstrap", *options, f"--include={','.join(wanted.packages)}", wanted.suite, str(rootfs), timeout=900)
+    mirror = [url] if (url := os.environ.get("COOKLINE_DEBIAN_MIRROR")) else []
+    run("mmdebstrap", *options, f"--include={','.join(wanted.packages)}", wanted.suite, str(rootfs), *mirror, timeout=900)
 
 
 def _customise(wanted: Recipe, rootfs: Path) -> None:
@@ -154,17 +155,13 @@ def _customise(wanted: Recipe, rootfs: Path) -> None:
     sshd = ["PermitRootLogin prohibit-password", "PasswordAuthentication no", "KbdInteractiveAuthentication no"]
     # a fleet of controllers' tests logs in at once: 10 is where sshd's default begins to drop connections
     sshd += ["HostKey /etc/ssh/ssh_host_ed25519_key", "MaxStartups 200:30:400", f"MaxSessions {wanted.max_sessions}"]
-    (rootfs / "etc/ssh/sshd_config.d/cookline.conf").write_text("\n".join(sshd) + "\n")
-    (rootfs / "etc/systemd/system/own-links.service").write_text(NETWORK_UNIT)
-    script = rootfs / "usr/local/sbin/show-own-links"
-    script.write_text(NETWORK_SCRIPT)
-    script.chmod(0o755)
-    (rootfs / "etc/resolv.conf").write_text("")
+    write(rootfs / "etc/ssh/sshd_config.d/cookline.conf", "\n".join(sshd) + "\n")
+    write(rootfs / "etc/systemd/system/own-links.service", NETWORK_UNIT)
+    write(rootfs / "usr/local/sbin/show-own-links", NETWORK_SCRIPT, 0o755)
+    write(rootfs / "etc/resolv.conf", "")
     rules = {"ops": "ops ALL=(ALL:ALL) NOPASSWD: ALL", "deployer": "deployer ALL=(ALL:ALL) ALL"}
     for user, rule in rules.items():
-        path = rootfs / "etc/sudoers.d" / user
-        path.write_text(rule + "\n")
-        path.chmod(0o440)
+        write(rootfs / "etc/sudoers.d" / user, rule + "\n", 0o440)
     commands = ["set -e", *(f"useradd --create-home --shell /bin/bash {user}" for user in USERS)]
     commands += ["echo deployer:deployer | chpasswd", "systemctl --quiet enable own-links.service"]
     commands += [f"systemctl --quiet mask {' '.join(wanted.masked)}"]

@@ -15,7 +15,7 @@ from cookline.control.providers.container import cgroup
 from cookline.control.providers.container.cgroup import ControlGroup
 from cookline.control.providers.container.image import USERS, Image
 from cookline.control.providers.container.project import Project, Record, machine_lock, make_key, public_key
-from cookline.control.providers.container.requirements import run
+from cookline.control.providers.container.requirements import run, write
 from cookline.errors import CommandError, RunError
 
 # A host boots in half a second; a hundred at once on two cores take fifty.
@@ -69,6 +69,7 @@ class Machine:
     def _mount(self) -> None:
         for name in ("root", "upper", "work"):
             (self.directory / name).mkdir(exist_ok=True)
+        (self.directory / "upper").chmod(0o755)  # the mode of the host's /
         layers = {"lowerdir": self.image.rootfs, "upperdir": self.directory / "upper", "workdir": self.directory / "work"}
         options = ",".join(f"{name}={_escape(path)}" for name, path in layers.items())
         try:
@@ -85,17 +86,15 @@ class Machine:
         etc, name = self.root / "etc", self.record.hostname
         for suffix in ("", ".pub"):
             shutil.copy(self.directory / f"ssh_host_ed25519_key{suffix}", etc / "ssh")
-        (etc / "machine-id").write_text(hashlib.sha256(f"{self.label}/{name}".encode()).hexdigest()[:32] + "\n")
-        (etc / "hostname").write_text(name + "\n")
-        (etc / "hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n")
+        write(etc / "machine-id", hashlib.sha256(f"{self.label}/{name}".encode()).hexdigest()[:32] + "\n", 0o444)
+        write(etc / "hostname", name + "\n")
+        write(etc / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n")
         for home in (self.root / "root", *(self.root / "home" / user for user in USERS)):
             keys, owner = home / ".ssh" / "authorized_keys", home.stat()
-            keys.write_text(identity + "\n")
-            keys.chmod(0o600)
+            write(keys, identity + "\n", 0o600)
             os.chown(keys, owner.st_uid, owner.st_gid)
         if self.record.packages:
-            sources = etc / "apt/sources.list.d/cookline.list"
-            sources.write_text(f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
+            write(etc / "apt/sources.list.d/cookline.list", f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
             for path in Path(self.record.packages, "lists").iterdir():
                 shutil.copy(path, self.root / "var/lib/apt/lists")
 
@@ -174,7 +173,10 @@ class Machine:
         """Forget every change that was made on the host; its keys stay."""
         if self.root.is_mount():
             place = self.root.stat()
-            run("umount", str(self.root))
+            try:
+                run("umount", str(self.root))
+            except CommandError:  # somebody looks at a file in it: it goes when they are done
+                run("umount", "--lazy", str(self.root))
             # the lock that a killed systemd-nspawn leaves
             Path(f"/run/systemd/nspawn/locks/inode-{place.st_dev}:{place.st_ino}").unlink(missing_ok=True)
         for name in ("upper", "work", "root"):

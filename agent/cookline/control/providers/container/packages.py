@@ -13,7 +13,7 @@ from pathlib import Path
 from cookline.control.providers.base import Progress
 from cookline.control.providers.container.image import Image
 from cookline.control.providers.container.project import lock
-from cookline.control.providers.container.requirements import require_programs, run
+from cookline.control.providers.container.requirements import require_programs, run, write
 from cookline.errors import CommandError, RunError, UsageError
 
 # 'http://deb.debian.org/.../haproxy_2.6.12-1%2bdeb12u2_amd64.deb' haproxy_2.6.12-1+deb12u2_amd64.deb 2038560 SHA256:ab..
@@ -46,7 +46,8 @@ def _key(image: Image, names: Sequence[str], files: Sequence[Path]) -> str:
 
 def _build(image: Image, names: Sequence[str], files: Sequence[Path], directory: Path, progress: Progress) -> None:
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o755)
+    directory.mkdir()
+    directory.chmod(0o755)
     if names:
         progress(f"fetching {', '.join(names)} and what they depend on")
         pool = directory.parent / f"pool-{image.hash}"
@@ -54,8 +55,9 @@ def _build(image: Image, names: Sequence[str], files: Sequence[Path], directory:
             os.link(pool / name, directory / name)
     for path in files:
         shutil.copy(path, directory / path.name)
+        (directory / path.name).chmod(0o644)
     index = run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", str(directory), timeout=300)
-    (directory / "Packages").write_text(index)
+    write(directory / "Packages", index)
     _make_lists(directory)
     (directory / "complete").write_text("")
 
@@ -83,7 +85,7 @@ def _fetch(image: Image, names: Sequence[str], pool: Path) -> list[str]:
     except CommandError as error:
         raise RunError(
             f"the packages {', '.join(names)} could not be fetched: {error.stderr.strip()[-1500:]}",
-            hint="is the Debian mirror reachable? `sudo apt-get update` shows the same",
+            hint="is the Debian mirror that the image was made from reachable?",
         ) from None
 
 

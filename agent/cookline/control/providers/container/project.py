@@ -61,7 +61,9 @@ class Project:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Held while hosts are made or unmade, not while they boot."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # .cookline, .cookline/providers and the provider's own: mkdir's mode would hold for the last alone
+        for path in (*reversed(self.directory.parents[:2]), self.directory):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
         with lock(self.directory / "lock"):
             yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from cookline.errors import CommandError, UsageError
 
@@ -47,8 +48,21 @@ def run(*arguments: str, stdin: str = "", timeout: float = 60.0) -> str:
     """The standard output of a program of this machine; CommandError when it ends with another status than 0."""
     environment = {**os.environ, "PATH": PATH, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        arguments, input=stdin, capture_output=True, text=True, timeout=timeout, env=environment, errors="replace"
+        arguments,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout,
+        env=environment,
+        umask=0o022,  # what is made for hosts must not become unreadable in there because of the umask out here
     )
     if done.returncode != 0:
         raise CommandError(" ".join(arguments), done.returncode, done.stdout, done.stderr)
     return done.stdout
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file that a host reads: with `mode` whatever the umask of this process is."""
+    path.write_text(text)
+    path.chmod(mode)
