@@ -141,7 +141,9 @@ def test_importing_cookline_is_light():
 def test_the_thin_client_imports_nothing_heavy():
     code = "import cookline.cli.thin, sys; print(sorted(m for m in sys.modules if m.split('.')[0] in {HEAVY}))"
     heavy = {"typer", "rich", "pydantic", "paramiko", "dbos", "yaml", "jinja2", "sqlite3", "asyncio"}
-    done = subprocess.run([sys.executable, "-c", code.replace("{HEAVY}", repr(heavy))], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("{HEAVY}", repr(heavy))], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
