@@ -18,7 +18,7 @@ from cookline.protocol import RunRequest
 from tests.lab.hosts import LabHost
 
 Event = dict[str, Any]
-IMPORTS = "from cookline import *\n"
+IMPORTS = "from cookline import Directory, Execute, File, Package, Run, Service, SystemdUnit, Template\n"
 
 
 def target_of(host: LabHost, directory: Path, **changes: Any) -> Target:
@@ -49,16 +49,12 @@ class Run:
     def wait_for(self, kind: str, name: str = "", timeout: float = 60.0) -> None:
         """Until an event of this kind (and resource name) has come."""
 
-        def there() -> bool:
-            return (
-                any(each["kind"] == kind and name in str(each.get("name", "")) for each in self.events)
-                or self.error is not None
-            )
+        def found() -> bool:
+            return any(each["kind"] == kind and name in str(each.get("name", "")) for each in self.events)
 
         with self._changed:
-            assert self._changed.wait_for(there, timeout), f"no {kind} {name}; events: {self.kinds}"
-        if self.error:
-            raise self.error
+            self._changed.wait_for(lambda: found() or self.error or self.end, timeout)
+            assert found(), f"no {kind} {name}; events: {self.kinds}; end: {self.end}; error: {self.error}"
 
     def join(self, timeout: float = 120.0) -> Event:
         assert self._thread is not None
@@ -105,7 +101,10 @@ class Controller:
         def follow() -> None:
             try:
                 request = self.request(run.id, **values)
-                run.end = self.conversation(run).run(request, TreeSet([self.tree]), run.heard)
+                end = self.conversation(run).run(request, TreeSet([self.tree]), run.heard)
+                with run._changed:
+                    run.end = end
+                    run._changed.notify_all()
             except BaseException as error:
                 with run._changed:
                     run.error = error

@@ -40,7 +40,9 @@ def plan(
 
     for event in events or []:
         if event not in EVENTS:
-            raise UsageError(f"{event!r} is not a lifecycle event{did_you_mean(event, EVENTS)}", hint=f"events: {', '.join(EVENTS)}")
+            raise UsageError(
+                f"{event!r} is not a lifecycle event{did_you_mean(event, EVENTS)}", hint=f"events: {', '.join(EVENTS)}"
+            )
     chosen = tuple(events or ("setup", "configure"))
     carry_out("plan", stack, as_json, on=on, revision=revision, attribute=attribute, events=chosen, take_over=take_over)
 

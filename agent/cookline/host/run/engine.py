@@ -75,12 +75,14 @@ class Engine:
     def ensure(self, resource: Resource, *, later: Sequence[Action], now: Sequence[Action]) -> Outcome:
         self._check_still_wanted()
         started = time.monotonic()
-        header: Event = {"resource": self.index, "name": resource.name, "recipe": self._recipe, "line": origin.author_line()}
+        header: Event = {"resource": self.index, "name": resource.name, "recipe": self._recipe}
+        place = origin.author_place()
+        header["line"] = str(place) if place else None
         self.index += 1
         try:
             outcome = self._converge(resource, header, [*now, *later])
         except Exception as error:
-            outcome = self._failed(resource, header, error, started)
+            outcome = self._failed(resource, header, error, place, started)
         else:
             self._finish(outcome, header, started)
         if outcome.kind == "changed":
@@ -152,8 +154,10 @@ class Engine:
             event["reason"] = outcome.reason
         self.journal.write(event, now=outcome.kind != "unchanged")
 
-    def _failed(self, resource: Resource, header: Event, error: Exception, started: float) -> Outcome:
-        header["error"] = MASK + " (the resource is sensitive)" if resource.sensitive else origin.describe(error)
+    def _failed(
+        self, resource: Resource, header: Event, error: Exception, place: Optional[origin.Place], started: float
+    ) -> Outcome:
+        header["error"] = MASK + " (the resource is sensitive)" if resource.sensitive else origin.describe(error, place)
         if isinstance(error, CommandError):
             header["status"] = error.status
         header["ignored"] = resource.ignore_failure

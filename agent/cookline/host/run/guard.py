@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any, Tuple
 
-from cookline.host.run.origin import author_line
+from cookline.host.run.origin import author_place
 from cookline.host.system import PlanWrite, System
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -55,9 +55,9 @@ class PlanGuard:
                 return
         elif event not in REFUSED:
             return
-        line = author_line()
-        if line is not None:  # imports, the journal and the door itself write for their own reasons
-            raise PlanWrite(f"{line}: a plan must not change anything, but the recipe does {event} {_shown(arguments)}")
+        place = author_place()
+        if place is not None:  # imports, the journal and the door itself write for their own reasons
+            raise PlanWrite(f"{place}: a plan must not change anything, but the recipe does {event} {_shown(arguments)}")
 
 
 def _shown(arguments: Tuple[Any, ...]) -> str:

@@ -6,7 +6,7 @@ import linecache
 import os
 import sys
 from types import FrameType, TracebackType
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, NamedTuple, Optional
 
 # tree directory -> what its author calls it ("cookbooks/nginx"); filled when cookbooks are loaded
 _trees: Dict[str, str] = {}
@@ -24,21 +24,26 @@ def authored(filename: str) -> Optional[str]:
     return None
 
 
-def author_frame(depth: int = 1) -> Optional[Tuple[str, int]]:
-    """The innermost author's (file, line) on the stack."""
+class Place(NamedTuple):
+    """A line of an author's file; `filename` is where it lies on this host."""
+
+    name: str
+    line: int
+    filename: str
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.line}"
+
+
+def author_place(depth: int = 1) -> Optional[Place]:
+    """The innermost author's line on the stack."""
     frame: Optional[FrameType] = sys._getframe(depth)
     while frame is not None:
         name = authored(frame.f_code.co_filename)
         if name is not None:
-            return name, frame.f_lineno
+            return Place(name, frame.f_lineno, frame.f_code.co_filename)
         frame = frame.f_back
     return None
-
-
-def author_line() -> Optional[str]:
-    """ "cookbooks/nginx/recipes/setup.py:5" """
-    found = author_frame(2)
-    return f"{found[0]}:{found[1]}" if found else None
 
 
 def excerpt(filename: str, line: int, context: int = 2) -> str:
@@ -51,28 +56,28 @@ def excerpt(filename: str, line: int, context: int = 2) -> str:
     return "\n".join(lines)
 
 
-def where_raised(traceback: Optional[TracebackType]) -> Optional[Tuple[str, str]]:
-    """("cookbooks/..:7", excerpt) of the innermost author's frame of an exception."""
-    found: Optional[Tuple[str, str]] = None
+def place_raised(traceback: Optional[TracebackType]) -> Optional[Place]:
+    """The innermost author's line of an exception."""
+    found: Optional[Place] = None
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
         name = authored(filename)
         if name is not None:
-            found = f"{name}:{traceback.tb_lineno}", excerpt(filename, traceback.tb_lineno)
+            found = Place(name, traceback.tb_lineno, filename)
         traceback = traceback.tb_next
     return found
 
 
-def describe(error: BaseException) -> str:
-    """What an author is told of an exception: its sentence, their own line, and nothing of ours."""
+def describe(error: BaseException, called_at: Optional[Place] = None) -> str:
+    """What an author is told of an exception: its sentence and their own lines, nothing of ours.
+
+    `called_at` is the line of the recipe that declared the resource, for errors that no author's code raised.
+    """
     from cookline.errors import CooklineError
 
-    text = str(error) if isinstance(error, CooklineError) else f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError) and error.filename:
         name = authored(error.filename) or os.path.basename(error.filename)
         return f"{name}:{error.lineno}: {error.msg}\n{(error.text or '').rstrip()}"
-    found = where_raised(error.__traceback__)
-    parts: List[str] = [text]
-    if found:
-        parts += [f"at {found[0]}", found[1]]
-    return "\n".join(parts)
+    text = str(error) if isinstance(error, CooklineError) else f"{type(error).__name__}: {error}"
+    place = place_raised(error.__traceback__) or called_at
+    return f"{text}\nat {place}\n{excerpt(place.filename, place.line)}" if place else text
