@@ -177,6 +177,7 @@ def _position(definition: Definition, level: Level, keys: Keys) -> str:
     if level.level == "cookbook default":
         positions: Mapping[str, Position] = definition.cookbooks[level.name].positions
         dotted = ".".join(keys[1:])
-        nearest = [name for name in positions if name == dotted or dotted.startswith(f"{name}.") or name.startswith(dotted)]
-        return str(positions[nearest[0]]) if nearest else ""
+        around = [name for name in positions if f"{dotted}.".startswith(f"{name}.")]
+        inside = [name for name in positions if not dotted or name.startswith(f"{dotted}.")]
+        return str(positions[(around + inside)[0]]) if around or inside else ""
     return ""

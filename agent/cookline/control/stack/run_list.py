@@ -47,11 +47,16 @@ def apps_of(stack: Stack, instance: str) -> list[str]:
     return [name for name, app in stack.apps.items() if layers & set(app.layers)]
 
 
-def instances_of(stack: Stack, app: str) -> list[str]:
-    """The instances that an app is deployed to. Raises SelectorError with the nearest name."""
+def check_app(stack: Stack, app: str) -> None:
+    """Raises SelectorError with the nearest name when the stack has no such app."""
     if app not in stack.apps:
         hint = f"stack {stack.name} has {', '.join(stack.apps)}" if stack.apps else f"stack {stack.name} has no apps"
         raise SelectorError(f"stack {stack.name} has no app {app!r}{did_you_mean(app, stack.apps)}", hint=hint)
+
+
+def instances_of(stack: Stack, app: str) -> list[str]:
+    """The instances that an app is deployed to. Raises SelectorError with the nearest name."""
+    check_app(stack, app)
     return [name for name, host in stack.instances.items() if set(host.layers) & set(stack.apps[app].layers)]
 
 
