@@ -44,6 +44,6 @@ def files(node: Node) -> None:
         path = f"{folder}/app{number:02d}.conf"
         node.ensure(Template(path, source="app.conf.j2", values=values, mode="0640", owner=owner, group=owner))
     for number in range(5):
-        node.ensure(Link(f"/srv/bench/current{number}", to=f"/srv/bench/d{number + 2:02d}"))
+        node.ensure(Link(f"/srv/bench/current{number}", target=f"/srv/bench/d{number + 2:02d}"))
         node.ensure(Cron(f"bench{number}", minute=str(number), hour="3", command="/bin/true"))
-        node.ensure(LineInFile("/etc/services", f"bench{number} {9900 + number}/tcp"))
+        node.ensure(LineInFile("/etc/hosts", f"198.18.255.{number} bench{number}"))
