@@ -1,0 +1,105 @@
+"""Has a command dispatched, shows it while it goes on, and ends with how each instance's part ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cookline.cli.options import attributes_of
+from cookline.cli.render.outcome import print_report
+from cookline.cli.render.progress import progress
+from cookline.cli.session import Session, session
+from cookline.errors import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from cookline.control.lifecycle.command import Report
+
+
+def carry_out(kind: str, stack: str, as_json: bool, **options: Any) -> None:
+    """Dispatch one command and leave with its exit code.
+
+    Options are the fields of lifecycle.command.Command, in the spelling of the command line: `attribute` is a list of
+    assignments, `app` a list of names, `wait` the lock's patience.
+    """
+    from cookline.control.lifecycle.command import Command
+
+    renamed = {"attribute": "attributes", "app": "apps", "wait": "lock_wait"}
+    values = {renamed.get(name, name): value for name, value in options.items()}
+    values["attributes"] = attributes_of(values.get("attributes"))
+    values["apps"] = tuple(values.get("apps") or ())
+    command = Command(kind=kind, stack=stack, **values)
+    show_until_done(lambda here: here.dispatcher.begin(command), as_json)
+
+
+def show_until_done(begin: Callable[[Session], str], as_json: bool) -> None:
+    """Begin something, follow it on the terminal, print its report, exit with its code.
+
+    Ctrl-C once: nothing more begins, what runs is waited for. Twice: this process leaves, the runs go on on their hosts.
+    """
+    here = session()
+    report = _followed(here, begin, as_json)
+    if as_json:
+        here.json(report.to_dict())
+    else:
+        print_report(here, report)
+    raise typer.Exit(report.exit_code)
+
+
+def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> Report:
+    dispatcher = here.dispatcher
+    mine: set[str] = set()
+    began = threading.Event()
+
+    def cancel() -> None:
+        if began.is_set():
+            for command in mine:
+                dispatcher.cancel(command)
+
+    here.on_interrupt = cancel
+    with progress(here, quiet=as_json) as shown:
+
+        def show(instance: str, event: dict[str, Any]) -> None:
+            if event["kind"] == "planned":
+                mine.add(event["command"])
+                began.set()
+            if event["kind"] == "resuming" and not as_json:
+                here.warn(f"an earlier command did not end: {event['kind_of']} {event['command']}; it is finished first")
+            if instance and event.get("command") in (None, *mine):
+                shown.event(instance, event)
+
+        unsubscribe = dispatcher.progress.subscribe(show)
+        try:
+            return _patiently(here, lambda: dispatcher.wait(begin(here)))
+        finally:
+            unsubscribe()
+            here.on_interrupt = None
+
+
+def _patiently(here: Session, work: Callable[[], Report]) -> Report:
+    """Run `work` in a thread, so that Ctrl-C reaches this one."""
+    result: list[Report] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="command", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        try:
+            thread.join(timeout=3600)
+        except KeyboardInterrupt:
+            here.interrupt()
+            if here.interrupts > 1:
+                here.warn("detached: the runs go on on their hosts; `cookline resume` takes them up again")
+                raise typer.Exit(EXIT_INTERRUPTED) from None
+            here.warn("stopping: nothing more begins, what runs is waited for; Ctrl-C again detaches")
+    if errors:
+        raise errors[0]
+    return result[0]
