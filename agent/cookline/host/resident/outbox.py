@@ -1,0 +1,102 @@
+"""Puts the metrics of the outbox to a CloudWatch endpoint, in order, acknowledged after each success (`report: https`)."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
+
+from cookline.host import paths
+from cookline.host.resident.settings import Settings
+from cookline.host.resident.spool import Spool
+
+OUTBOX = paths.STATE_DIRECTORY + "/outbox"
+# PutMetricData takes 1000 datums a request (reference: CloudWatch quotas).
+DATUMS_AT_ONCE = 1000
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 300.0
+
+
+class Sink(Protocol):
+    def put(self, namespace: str, data: List[Dict[str, Any]]) -> None:
+        """Put datums; raises when they were not taken."""
+
+
+class Outbox:
+    """A thread that sends what is appended to `spool`; while the sink is away it stays there, within the bound."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None], sink: Optional[Sink] = None) -> None:
+        self.spool = Spool(OUTBOX, settings.spool_bytes, settings.instance_id)
+        self.error: Optional[str] = None  # why the last attempt failed
+        self._settings = settings
+        self._say = say
+        self._sink = sink
+        self._news = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def send(self) -> None:
+        """There is something new."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """Ends the thread once the request that it is in the middle of has ended; what is left is sent after the next start."""
+        self._stopping.set()
+        self._news.set()
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                while self.send_some():
+                    pause = FIRST_PAUSE
+            except Exception as error:  # whatever the sink is up to, the agent goes on
+                self._failed(error)
+                self._stopping.wait(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._news.wait()
+                self._news.clear()
+
+    def send_some(self) -> int:
+        """Put the next datums and acknowledge them; how many there were. Raises what the sink raises."""
+        records = list(self.spool.read(limit=DATUMS_AT_ONCE))
+        data = [record["data"] for record in records if record["kind"] == "metric"]
+        if self._stopping.is_set() or not records:
+            return 0
+        if data:
+            if self._sink is None:
+                self._sink = connect(self._settings)
+            self._sink.put(self._settings.namespace, data)
+        self.spool.acknowledge(records[-1]["seq"])
+        if self.error is not None:
+            self._say(f"metrics reach {self._endpoint()} again")
+            self.error = None
+        return len(records)
+
+    def _failed(self, error: Exception) -> None:
+        if self.error is None:
+            self._say(f"metrics do not reach {self._endpoint()} and are kept meanwhile: {type(error).__name__}: {error}")
+        self.error = f"{type(error).__name__}: {error}"
+
+    def _endpoint(self) -> str:
+        report = self._settings.report
+        return str(report.get("endpoint")) if isinstance(report, dict) else "nowhere"
+
+
+def connect(settings: Settings) -> Sink:
+    """The publisher of the settings' endpoint; imports ssl, so not before it is needed."""
+    from cookline.host.resident.publish import Publisher
+
+    report: Mapping[str, Any] = settings.report if isinstance(settings.report, dict) else {}
+    sink: Sink = Publisher(
+        str(report["endpoint"]),
+        str(report.get("region") or "us-east-1"),
+        str(report.get("access_key", "")),
+        str(report.get("secret_key", "")),
+        ca_file=report.get("ca") or None,
+    )
+    return sink
