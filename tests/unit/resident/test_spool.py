@@ -166,8 +166,8 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "home"):
-            self.drain()
-            self.home.cleanup()
+            with self.home:
+                self.drain()
 
     @rule(count=st.integers(1, 30))
     def append(self, count):

@@ -138,7 +138,7 @@ class Daemon:
             self.schedule.after(min(1.0, settings.period), "metrics", self.sample)
 
     def _new_outbox(self) -> Outbox:
-        outbox = Outbox(self.settings, lambda text: print(text, file=sys.stderr, flush=True))
+        outbox = Outbox(self.settings, lambda text: self.say("log", {"level": "warning", "text": text}))
         outbox.start()
         outbox.send()
         return outbox

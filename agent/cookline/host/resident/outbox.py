@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol
 
 from cookline.host import paths
@@ -13,13 +14,17 @@ from cookline.host.resident.spool import Spool
 OUTBOX = paths.STATE_DIRECTORY + "/outbox"
 # PutMetricData takes 1000 datums a request (reference: CloudWatch quotas).
 DATUMS_AT_ONCE = 1000
+# CloudWatch refuses what is older than two weeks (reference: PutMetricData).
+OLDEST_SECONDS = 14 * 86400.0
+# Answers that no later attempt changes: the datums are dropped, and that is told.
+REFUSED = ("InvalidParameter", "MissingParameter", "Validation")
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 
 
 class Sink(Protocol):
-    def put(self, namespace: str, data: List[Dict[str, Any]]) -> None:
-        """Put datums; raises when they were not taken."""
+    def put(self, namespace: str, data: List[Dict[str, Any]]) -> Any:
+        """Put datums, in order; raises when not all were taken (an attribute `sent` of the error says how many were)."""
 
 
 class Outbox:
@@ -64,18 +69,43 @@ class Outbox:
     def send_some(self) -> int:
         """Put the next datums and acknowledge them; how many there were. Raises what the sink raises."""
         records = list(self.spool.read(limit=DATUMS_AT_ONCE))
-        data = [record["data"] for record in records if record["kind"] == "metric"]
         if self._stopping.is_set() or not records:
             return 0
-        if data:
-            if self._sink is None:
-                self._sink = connect(self._settings)
-            self._sink.put(self._settings.namespace, data)
+        self._tell_losses(records)
+        metrics = [record for record in records if record["kind"] == "metric" and self._is_young(record)]
+        if metrics:
+            self._put(metrics)
         self.spool.acknowledge(records[-1]["seq"])
         if self.error is not None:
             self._say(f"metrics reach {self._endpoint()} again")
             self.error = None
         return len(records)
+
+    def _put(self, metrics: List[Dict[str, Any]]) -> None:
+        if self._sink is None:
+            self._sink = connect(self._settings)
+        try:
+            self._sink.put(self._settings.namespace, [record["data"] for record in metrics])
+        except Exception as error:
+            sent = int(getattr(error, "sent", 0))
+            if sent:
+                self.spool.acknowledge(metrics[sent - 1]["seq"])
+            if not str(getattr(error, "code", "")).startswith(REFUSED):
+                raise
+            self._say(f"{len(metrics) - sent} metrics were lost: {error}")
+
+    def _tell_losses(self, records: List[Dict[str, Any]]) -> None:
+        """What the outbox lost is told in the spool, which the controller collects."""
+        for record in records:
+            if record["kind"] == "log":
+                self._say(f"outbox: {record['data'].get('text')}")
+        old = sum(record["kind"] == "metric" and not self._is_young(record) for record in records)
+        if old:
+            self._say(f"{old} metrics were lost: they waited for more than two weeks")
+
+    @staticmethod
+    def _is_young(record: Dict[str, Any]) -> bool:
+        return time.time() - float(record["at"]) < OLDEST_SECONDS
 
     def _failed(self, error: Exception) -> None:
         if self.error is None:
@@ -97,6 +127,15 @@ def connect(settings: Settings) -> Sink:
         str(report.get("region") or "us-east-1"),
         str(report.get("access_key", "")),
         str(report.get("secret_key", "")),
-        ca_file=report.get("ca") or None,
+        ca_file=authority_file(str(report.get("ca") or "")),
     )
     return sink
+
+
+def authority_file(ca: str) -> Optional[str]:
+    """`ca` is the path of a PEM file on this host, or the PEM text itself, which is then put into a file."""
+    if "-----BEGIN" not in ca:
+        return ca or None
+    path = paths.STATE_DIRECTORY + "/agent-ca.pem"
+    paths.write_private(path, ca.encode())
+    return path

@@ -9,6 +9,7 @@ loop, without a thread.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 from typing import Dict, Iterable, Iterator, Set, Tuple
@@ -23,6 +24,8 @@ CHANGES = In.IN_CLOSE_WRITE | In.IN_MOVED_TO | In.IN_MOVED_FROM | In.IN_CREATE |
 GONE = In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_UNMOUNT | In.IN_IGNORED
 MASK = CHANGES | In.IN_DELETE_SELF | In.IN_MOVE_SELF | In.IN_ONLYDIR
 HEADER = struct.Struct("iIII")  # struct inotify_event: wd, mask, cookie, length of the name
+LIMIT = "the limit of watches is reached (sysctl fs.inotify.max_user_watches)"
+ANY = "/"  # no name in a directory is called so
 # One read takes what has come in; a full kernel queue (16384 events) takes some more turns of the loop.
 READ_BYTES = 64 * 1024
 # A directory may come to be while its parent's watch is being added; deeper races than this are left to the timer.
@@ -58,8 +61,11 @@ class Watch:
         return len(self._watches)
 
     def watch(self, paths: Iterable[str]) -> None:
-        """Watch these paths and no others. They need not exist, nor the directories that they are in."""
-        self._paths = {os.path.normpath(path) for path in paths}
+        """Watch these paths and no others. They need not exist, nor the directories that they are in.
+
+        "/etc/motd" is that name in its directory; "/etc/nginx/" with a slash is every name in that directory.
+        """
+        self._paths = set(paths)
         self._arrange()
 
     def read(self) -> Set[str]:
@@ -103,7 +109,7 @@ class Watch:
         names = self._names.get(directory, {})
         if mask & GONE:
             return set().union(*names.values())
-        return names.get(name, set())
+        return names.get(name, set()) | names.get(ANY, set())
 
     def _moves(self, directory: str, name: str) -> bool:
         """Whether this name decides which directories have to be watched."""
@@ -123,8 +129,8 @@ class Watch:
     def _plan(self) -> None:
         self._names, self._pending = {}, {}
         for path in self._paths:
-            for spelling in {path, os.path.realpath(path)}:
-                directory, name = os.path.split(spelling)
+            for spelling in {os.path.normpath(path), os.path.realpath(path)}:
+                directory, name = (spelling, ANY) if path.endswith("/") else os.path.split(spelling)
                 missing = False
                 while not os.path.isdir(directory):
                     directory, name = os.path.split(directory)
@@ -149,7 +155,7 @@ class Watch:
         descriptor: int = inotify_add_watch(self.fd, os.fsencode(directory), MASK)
         if descriptor == -1:
             number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), directory)
+            raise OSError(number, LIMIT if number == errno.ENOSPC else os.strerror(number), directory)
         return descriptor
 
     def _forget(self, descriptor: int, *, by_kernel: bool) -> None:
