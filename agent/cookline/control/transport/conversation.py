@@ -26,8 +26,14 @@ BACK_OFF_SECONDS = (0.1, 0.3, 1.0, 2.0, 5.0)
 OPERATION_SECONDS = 600.0
 # A follower that ends without a word this often, without one event between, has a reason that trying again does not mend.
 MAX_SILENT_ENDS = 3
+
+
+class GivenUp(Unreachable):
+    """A run was started, and its end cannot be waited for any longer; it may go on."""
+
+
 # Not mended by waiting.
-FINAL = (HostKeyError, BecomeError, PythonMissing)
+FINAL = (HostKeyError, BecomeError, PythonMissing, GivenUp)
 
 OnEvent = Callable[[Message], None]
 OnLink = Callable[[str], None]
@@ -60,7 +66,8 @@ class Conversation:
         """Start a run and follow it to its end; returns its run_finished.
 
         `on_event` gets each event once, in order; what it raises stops the following, not the run. `deadline` is the number of
-        seconds to follow at most. Raises Unreachable (the run may go on), HostStateError, Locked, HostileOutput.
+        seconds to follow at most. Raises GivenUp (the run may go on), Unreachable (it was not started), HostStateError, Locked,
+        HostileOutput.
         """
         return _Following(self, request.run, on_event, deadline, request=request, trees=trees).to_the_end()
 
@@ -195,8 +202,8 @@ class _Following:
     def _gone(self, reason: Exception) -> Unreachable:
         if not self.sent:
             return reason if isinstance(reason, Unreachable) else Unreachable(str(reason))
-        return Unreachable(
-            f"{self.name} stays away: {str(reason).splitlines()[0]}; run {self.run} may still go on there",
+        return GivenUp(
+            f"{self.name}: {str(reason).splitlines()[0]}; run {self.run} may still go on there",
             hint=f"cookline attach {self.run}",
         )
 
@@ -254,4 +261,4 @@ class _Following:
     def _ended(self, session: Session) -> None:
         self.silent_ends += 1
         if self.silent_ends >= MAX_SILENT_ENDS:
-            raise session.ended_error()
+            raise self._gone(session.ended_error())

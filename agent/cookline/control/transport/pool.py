@@ -22,7 +22,7 @@ DEFAULT_WIDTH = 50
 class Pool:
     """One open connection for each target, made when it is first asked for.
 
-    `transports` maps Target.transport to what connects it; None means ssh and local.
+    `transports` maps Target.transport to what connects it; None means all that there are.
     """
 
     def __init__(self, transports: Mapping[str, Transport] | None = None, *, width: int = DEFAULT_WIDTH) -> None:
@@ -85,7 +85,8 @@ class Pool:
 
 
 def _default_transports() -> dict[str, Transport]:
+    from cookline.control.transport.dummy import DummyTransport
     from cookline.control.transport.local import LocalTransport
     from cookline.control.transport.ssh import SshTransport
 
-    return {"ssh": SshTransport(), "local": LocalTransport()}
+    return {"ssh": SshTransport(), "local": LocalTransport(), "dummy": DummyTransport()}
