@@ -72,14 +72,20 @@ RULES: dict[str, Rule] = {
     "shutdown": Rule("shutdown", RUNNING, RUNNING, **_HALT),
     "stop": Rule("shutdown", RUNNING, RUNNING, **_HALT),
     "reboot": Rule(
-        "", ONLINE | {"setup_failed", "connection_lost"}, ONLINE, during="rebooting", success="online", power="cycle"
+        "",
+        ONLINE | {"setup_failed", "connection_lost"},
+        ONLINE,
+        during="rebooting",
+        success="online",
+        failure="connection_lost",
+        power="cycle",
     ),
 }
 
 # commands on apps: without an explicit target they mean the instances of the app's layers
 OF_APPS = frozenset({"deploy", "undeploy", "rollback"})
 # commands that change who is online, and so are followed by configure
-MOVES = frozenset({"setup", "start", "shutdown", "stop", "reboot"})
+MOVES = frozenset({"setup", "start", "shutdown", "stop"})
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class Instance:
     state               one of OpsWorks' 20 words (lifecycle/states.py)
     host                address, port, user, identity_file, known_host as the provider told last, or {}
     contact             when the host last answered anything
-    heartbeat           when the resident agent was last known alive; `heartbeat_kind` says by what ("agent" or "contact")
+    heartbeat           when the resident agent was last known alive
     owed                later actions that the last run left behind
     stopped_on_purpose  by `cookline stop` or `shutdown`: a command on the whole stack leaves it alone
     acknowledged        highest spool sequence that was taken over
@@ -45,19 +45,27 @@ class Instance:
     host: Mapping[str, Any] = field(default_factory=dict)
     contact: float | None = None
     heartbeat: float | None = None
-    heartbeat_kind: str | None = None
     owed: list[Any] = field(default_factory=list)
     acknowledged: int = 0
-    spool_boot: str | None = None
 
     @property
     def address(self) -> str | None:
         return self.host.get("address")
 
     def heartbeat_age(self, now: float | None = None) -> float | None:
-        """Seconds since the last sign of life, None when there never was one. Never negative (the clock may have jumped)."""
+        """Seconds since the last sign of life, None when there never was one. Never negative (the clock may have jumped).
+
+        Without an agent's heartbeat it is the time since the last contact; `heartbeat_of` says which.
+        """
         seen = self.heartbeat if self.heartbeat is not None else self.contact
         return None if seen is None else max(0.0, (time.time() if now is None else now) - seen)
+
+    @property
+    def heartbeat_of(self) -> str | None:
+        """ "agent", "contact" (nothing was collected from its agent yet) or None."""
+        if self.heartbeat is not None:
+            return "agent"
+        return "contact" if self.contact is not None else None
 
 
 class Instances:
@@ -113,10 +121,13 @@ class Instances:
         """Set columns. The state is not set here but by `lifecycle.states.move`, which knows what is legal."""
         self._database.update("instances", "id", instance_id, values)
 
-    def seen(self, instance_id: str, *, heartbeat: bool = False) -> None:
-        """The host answered now; `heartbeat` when its agent did (and not only sshd)."""
-        now = time.time()
-        self.record(instance_id, contact=now, **({"heartbeat": now, "heartbeat_kind": "agent"} if heartbeat else {}))
+    def seen(self, instance_id: str) -> None:
+        """The host answered now."""
+        self.record(instance_id, contact=time.time())
+
+    def heartbeat(self, instance_id: str, age: float) -> None:
+        """The host's agent was alive `age` seconds ago."""
+        self.record(instance_id, heartbeat=time.time() - age)
 
 
 def _instance(row: sqlite3.Row) -> Instance:

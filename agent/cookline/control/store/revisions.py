@@ -50,6 +50,12 @@ class Revisions:
             )
         return str(row["id"])
 
+    def name_of(self, stack_id: str) -> str:
+        row = self._database.row("SELECT name FROM stacks WHERE id=?", (stack_id,))
+        if row is None:
+            raise LookupError(f"no stack has the id {stack_id}")
+        return str(row["name"])
+
     def push(self, stack: str, content: Mapping[str, Any], hash: str, *, author: str, message: str = "") -> Pushed:
         """Keep a revision. One whose hash is the newest's is not kept twice: the newest is returned."""
         with self._database.transaction():

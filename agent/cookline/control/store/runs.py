@@ -124,9 +124,15 @@ class Runs:
         rows = self._database.rows("SELECT * FROM runs WHERE instance_id=? AND finished IS NULL ORDER BY id", (instance_id,))
         return [_run(row) for row in rows]
 
-    def begin(self, run_id: str, snapshot: int) -> None:
-        sql = "UPDATE runs SET started=coalesce(started, ?), snapshot=coalesce(snapshot, ?) WHERE id=?"
-        self._database.execute(sql, (time.time(), snapshot, run_id))
+    def begin(self, run_id: str, snapshot: int) -> bool:
+        """The run goes to its host now, with that snapshot unless it went there before; False when it has ended already."""
+        sql = "UPDATE runs SET started=coalesce(started, ?), snapshot=coalesce(snapshot, ?) WHERE id=? AND finished IS NULL"
+        return self._database.execute(sql, (time.time(), snapshot, run_id)) == 1
+
+    def supersede(self, run_id: str, reason: str) -> bool:
+        """End a run that has not begun; False when it has."""
+        sql = "UPDATE runs SET finished=?, outcome='superseded', reason=? WHERE id=? AND started IS NULL AND finished IS NULL"
+        return self._database.execute(sql, (time.time(), reason, run_id)) == 1
 
     def finish(
         self,
@@ -156,12 +162,17 @@ class Runs:
         self._database.execute("UPDATE commands SET cancelled=? WHERE id=? AND finished IS NULL", (time.time(), command_id))
 
     def claim(self, instance_id: str, run_id: str) -> bool:
-        """Make `run_id` the one run that may go on the instance; False while another one holds it."""
+        """Make `run_id` the one run that may go on the instance; False while another one holds it.
+
+        A run that has ended needs no claim and leaves none: True.
+        """
         with self._database.transaction():
             row = self._database.row("SELECT run_id FROM claims WHERE instance_id=?", (instance_id,))
-            if row is None:
+            if row is not None:
+                return bool(row["run_id"] == run_id)
+            if self._database.row("SELECT 1 FROM runs WHERE id=? AND finished IS NULL", (run_id,)):
                 self._database.insert("claims", {"instance_id": instance_id, "run_id": run_id, "since": time.time()})
-            return row is None or row["run_id"] == run_id
+            return True
 
     def release(self, instance_id: str, run_id: str) -> None:
         self._database.execute("DELETE FROM claims WHERE instance_id=? AND run_id=?", (instance_id, run_id))

@@ -18,9 +18,9 @@ CREATE TABLE instances (
   layers TEXT NOT NULL DEFAULT '[]' /* JSON */, provider TEXT NOT NULL DEFAULT 'static', created REAL NOT NULL, removed REAL,
   online_since REAL, stopped_on_purpose INTEGER NOT NULL DEFAULT 0,
   last_run TEXT, last_event TEXT, last_outcome TEXT, last_reason TEXT, last_changed INTEGER, last_at REAL,
-  host TEXT /* JSON: as the provider told */, contact REAL, heartbeat REAL, heartbeat_kind TEXT,
+  host TEXT /* JSON: as the provider told */, contact REAL, heartbeat REAL,
   owed TEXT NOT NULL DEFAULT '[]' /* JSON */,
-  acknowledged INTEGER NOT NULL DEFAULT 0, spool_boot TEXT,
+  acknowledged INTEGER NOT NULL DEFAULT 0,
   UNIQUE (stack_id, name));
 CREATE TABLE snapshots (
   number INTEGER PRIMARY KEY AUTOINCREMENT, stack_id TEXT NOT NULL, at REAL NOT NULL, content TEXT NOT NULL /* JSON */);

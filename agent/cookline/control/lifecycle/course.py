@@ -1,0 +1,110 @@
+"""The work of the workflows (workflows.Work): what is done in each step of a command. Every call may be repeated."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cookline.control.lifecycle import plan
+from cookline.control.lifecycle.command import Command, Report, Result, exit_code_of
+from cookline.control.lifecycle.states import TRANSITIONS, move
+from cookline.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from cookline.control.lifecycle.hosts import Hosts
+    from cookline.control.lifecycle.planner import Planner
+    from cookline.control.lifecycle.progress import Progress
+    from cookline.control.lifecycle.requests import Revisions
+    from cookline.control.lifecycle.runner import Runner
+    from cookline.control.store.instances import Instance
+    from cookline.control.store.store import Store
+
+
+class Course:
+    def __init__(
+        self, store: Store, hosts: Hosts, planner: Planner, runner: Runner, progress: Progress, revisions: Revisions
+    ) -> None:
+        self.store, self.hosts, self.planner, self.runner = store, hosts, planner, runner
+        self.progress, self.revisions = progress, revisions
+
+    def shape(self, command_id: str) -> dict[str, bool]:
+        record = self.store.runs.command(command_id)
+        return {"boots": "on" in record.options["power"].values(), "moves": record.kind in plan.MOVES}
+
+    def planned(self, command_id: str) -> list[str]:
+        runs: list[str] = self.store.runs.command(command_id).options["runs"]
+        return runs
+
+    def instance_of(self, run_id: str) -> str:
+        return self.store.runs.run(run_id).instance_id
+
+    def perform(self, run_id: str) -> str:
+        return self.runner.perform(run_id)
+
+    def boot(self, command_id: str) -> None:
+        """Bring up every host of the command that is not up; one that cannot be brought up has failed."""
+        record = self.store.runs.command(command_id)
+        if record.cancelled is not None:
+            return
+        revision = self.revisions.get(Command.from_dict(record.options["command"]).stack, record.revision)
+        power = record.options["power"]
+        runs = [run for run in self.store.runs.of_command(command_id, 0) if power.get(run.id) == "on" and run.outcome is None]
+        instances = [self.store.instances.get(run.instance_id) for run in runs]
+        for instance in instances:
+            self._walk(instance, "requested", "pending", "booting")
+        errors = self.hosts.power_on(revision, instances, lambda text: self.progress.tell("", "progress", text=text))
+        for run in runs:
+            if run.instance in errors:
+                self.runner.fail(run.id, errors[run.instance])
+
+    def follow(self, command_id: str) -> list[str]:
+        return self.planner.follow(command_id)
+
+    def close(self, command_id: str) -> int:
+        """Settle the command in the store; its exit code."""
+        record = self.store.runs.command(command_id)
+        if record.exit_code is not None:
+            return record.exit_code
+        report = self.report(command_id)
+        code = exit_code_of(report.results, cancelled=report.cancelled, plan=record.kind == "plan")
+        self.store.runs.finish_command(command_id, "successful" if code == EXIT_OK else "failed", code)
+        self.progress.tell("", "finished", command=command_id, exit_code=code)
+        return code
+
+    def report(self, command_id: str) -> Report:
+        """What has come of a command so far; a run that has not ended yet counts as skipped."""
+        record = self.store.runs.command(command_id)
+        command = Command.from_dict(record.options["command"])
+        results = tuple(
+            Result(
+                instance=run.instance,
+                event=run.event,
+                outcome=run.outcome or "skipped",
+                reason=run.reason if run.outcome else "it has not ended yet",
+                error=run.error,
+                run=run.id,
+                phase=run.phase,
+                totals=run.totals,
+                seconds=run.seconds,
+            )
+            for run in self.store.runs.of_command(command_id)
+        )
+        return Report(
+            command=command_id,
+            kind=record.kind,
+            stack=command.stack,
+            revision=record.revision,
+            results=results,
+            exit_code=record.exit_code if record.exit_code is not None else exit_code_of(results),
+            seconds=round((record.finished or time.time()) - record.created, 3),
+            cancelled=record.cancelled is not None,
+        )
+
+    def _walk(self, instance: Instance, *states: str) -> None:
+        """Move through `states` as far as they lie ahead of the instance."""
+        current = instance.state
+        for state in states:
+            if state in TRANSITIONS[current]:
+                before = move(self.store, instance.id, state)
+                self.progress.tell(instance.name, "state", state=state, before=before)
+                current = state

@@ -1,0 +1,185 @@
+"""The dispatcher: commands in, reports out. Everything between is written to the store before it happens.
+
+    dispatcher = Dispatcher(Store(".cookline"))
+    dispatcher.progress.subscribe(lambda instance, event: print(instance, event["kind"]))
+    report = dispatcher.dispatch(Command("setup", "shop"))
+
+The CLI makes one per command; the server keeps one, with its engine launched and its connections open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from cookline.control.lifecycle import requests
+from cookline.control.lifecycle.command import Command, Report
+from cookline.control.lifecycle.course import Course
+from cookline.control.lifecycle.hosts import Hosts, OpenProvider
+from cookline.control.lifecycle.lock import operator
+from cookline.control.lifecycle.planner import Planned, Planner
+from cookline.control.lifecycle.progress import Progress
+from cookline.control.lifecycle.runner import Converse, Runner
+from cookline.control.lifecycle.turns import Turns
+from cookline.control.lifecycle.workflows import DirectEngine
+from cookline.control.store.runs import CommandRecord
+from cookline.control.store.store import Store
+
+if TYPE_CHECKING:
+    from cookline.control.lifecycle.engine import DurableEngine
+    from cookline.control.store.instances import Instance
+    from cookline.control.transport.base import Target
+    from cookline.control.transport.conversation import Conversation
+    from cookline.control.transport.pool import Pool
+
+
+class Dispatcher:
+    """One cookline directory's. The engine is launched by the first command that changes something, and not before.
+
+    pool      connections; made when it is first needed
+    converse  how a host is spoken to (tests put their own here)
+    name      what a second controller is told that this one is doing
+    wait      seconds to wait for another controller's lock
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        pool: Pool | None = None,
+        open_provider: OpenProvider | None = None,
+        converse: Converse | None = None,
+        user: str | None = None,
+        name: str = "cookline",
+        wait: float = 0.0,
+    ) -> None:
+        self.store, self.user, self.name, self.wait_for_lock = store, user or operator(), name, wait
+        self.progress = Progress()
+        self.hosts = Hosts(store, open_provider)
+        self.revisions = requests.Revisions(store)
+        self.turns = Turns(store.runs)
+        self.planner = Planner(store, self.hosts, self.revisions, self.user)
+        self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, converse or self._converse)
+        self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions)
+        self._pool = pool
+        self._engine: DurableEngine | None = None
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def dispatch(self, command: Command) -> Report:
+        """Carry out a command; its report. Raises UsageError before anything happens, Locked when another controller works.
+
+        KeyboardInterrupt passes through: `cancel` and `wait` go on from there.
+        """
+        return self.wait(self.begin(command))
+
+    def begin(self, command: Command) -> str:
+        """Start a command; its id. One that only looks has ended when this returns."""
+        if command.kind == "plan":
+            return self._look(command)
+        engine = self.engine()
+        planned = self.planner.plan(command)
+        self._announce(planned)
+        engine.start(planned.id)
+        return planned.id
+
+    def wait(self, command_id: str) -> Report:
+        """Until the command has ended; its report."""
+        while self.store.runs.command(command_id).finished is None:
+            # the signal comes at once; the time-out is for a command that another process ends
+            if self._engine is None or self._engine.wait(command_id, timeout=1.0):
+                break
+        return self.report(command_id)
+
+    def cancel(self, identifier: str) -> None:
+        """Begin nothing more of a command. For the id of a run: ask its host to stop before its next resource."""
+        found = self.store.runs.find(identifier)
+        if isinstance(found, CommandRecord):
+            self.store.runs.cancel_command(found.id)
+            return
+        self.conversation(self.store.instances.get(found.instance_id)).cancel(found.id)
+
+    def unfinished(self) -> list[CommandRecord]:
+        """Commands that an earlier process began and did not end; the next command that changes something ends them first.
+
+        Commands of a controller that is at work right now are among them: ask `lock.holder`.
+        """
+        return [record for record in self.store.runs.unfinished() if record.kind != "plan"]
+
+    def resume(self) -> list[Report]:
+        """Take up what earlier processes left, and wait for its end."""
+        waiting = [record.id for record in self.unfinished()]
+        self.engine()
+        return [self.wait(command_id) for command_id in waiting]
+
+    def report(self, command_id: str) -> Report:
+        """What has come of a command so far."""
+        return self.course.report(command_id)
+
+    def _announce(self, planned: Planned) -> None:
+        steps = [
+            {"instance": step.name, "event": step.event, "run": planned.runs[step.name], "skip": step.skip}
+            for step in planned.steps
+        ]
+        self.progress.tell("", "planned", command=planned.id, kind_of=planned.command.kind, steps=steps)
+
+    def _look(self, command: Command) -> str:
+        planned = self.planner.plan(command)
+        self._announce(planned)
+        engine = DirectEngine(self.course)
+        for phase in sorted({run.phase for run in self.store.runs.of_command(planned.id)}):
+            engine.fan([run.id for run in self.store.runs.of_command(planned.id, phase) if run.outcome is None])
+        self.course.close(planned.id)
+        return planned.id
+
+    # -- the engine ----------------------------------------------------------------------------------------------------
+
+    def engine(self) -> DurableEngine:
+        """The launched engine. The first call takes the lock, and takes up what was left unfinished, to its end."""
+        if self._engine is None:
+            from cookline.control.lifecycle.engine import DurableEngine
+
+            self._engine = DurableEngine(
+                self.store.directory, self.course, self.store.runs, command=self.name, wait=self.wait_for_lock
+            )
+            left = self.unfinished()
+            for record in left:
+                self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
+                self._engine.start(record.id)
+            for record in left:
+                self.wait(record.id)
+        return self._engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        if self._pool is not None:
+            self._pool.close()
+
+    def __enter__(self) -> Dispatcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # -- speaking to hosts ---------------------------------------------------------------------------------------------
+
+    def pool(self) -> Pool:
+        if self._pool is None:
+            from cookline.control.transport.pool import Pool
+
+            self._pool = Pool()
+        return self._pool
+
+    def conversation(self, instance: Instance) -> Conversation:
+        """A way to ask the host something outside of any run."""
+        stack = self.store.revisions.name_of(instance.stack_id)
+        revision = self.revisions.get(stack, self.store.revisions.get(stack).number)
+        return self.runner.converse(self.hosts.target(revision, instance), lambda text: None)
+
+    def _converse(self, target: Target, on_link: Callable[[str], None]) -> Conversation:
+        from cookline.control.transport.conversation import Conversation
+
+        return Conversation(self.pool(), target, on_link=on_link)

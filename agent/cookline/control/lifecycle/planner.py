@@ -1,0 +1,157 @@
+"""From a command to rows of the store: who is targeted, which runs there are, and the configure that follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cookline.control.lifecycle import plan
+from cookline.control.lifecycle.command import Command
+from cookline.control.lifecycle.plan import Member, Step, Wanted
+from cookline.control.lifecycle.turns import supersede
+from cookline.control.store.identifiers import new_identifier
+from cookline.control.store.runs import CommandRecord, RunRecord
+from cookline.errors import SelectorError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from cookline.control.lifecycle.hosts import Hosts
+    from cookline.control.lifecycle.requests import Revisions
+    from cookline.control.stack.revision import Revision
+    from cookline.control.store.instances import Instance
+    from cookline.control.store.store import Store
+
+# What `plan` looks at when nothing is said: all that a new instance goes through.
+PLANNED_EVENTS = ("setup", "configure")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A command as it stands in the store. `steps` are those of the first wave, also the skipped ones; `runs` by instance."""
+
+    id: str
+    command: Command
+    steps: tuple[Step, ...]
+    runs: Mapping[str, str]
+
+
+class Planner:
+    def __init__(self, store: Store, hosts: Hosts, revisions: Revisions, user: str) -> None:
+        self.store, self.hosts, self.revisions, self.user = store, hosts, revisions, user
+
+    def plan(self, command: Command) -> Planned:
+        """Decide and write down, in one transaction. Raises UsageError (SelectorError) for what cannot be meant."""
+        newest = self.store.revisions.get(command.stack, command.revision)
+        revision = self.revisions.get(command.stack, newest.number)
+        command = replace(command, revision=newest.number, apps=self._apps(command, revision))
+        self._check(command, revision)
+        with self.store.database.transaction():
+            instances = self.store.instances.of(newest.stack_id)
+            names = self.select(revision, command.on, instances)
+            members = self.members(revision, instances, need_power=command.kind in plan.MOVES | {"reboot"})
+            if command.kind == "plan":
+                waves = [self._look(event, names, members) for event in command.events or PLANNED_EVENTS]
+            else:
+                waves = [plan.steps(Wanted(command.kind, names, command.apps, command.recipes), members)]
+            return self._write(command, newest.stack_id, waves, members)
+
+    def follow(self, command_id: str) -> list[str]:
+        """The configure runs that a command brings about, written down; those that were written before, after a crash."""
+        record = self.store.runs.command(command_id)
+        with self.store.database.transaction():
+            known = self.store.runs.of_command(command_id, phase=1)
+            if known:
+                return [run.id for run in known if run.outcome is None]
+            first = self.store.runs.of_command(command_id, phase=0)
+            command = Command.from_dict(record.options["command"])
+            revision = self.revisions.get(command.stack, record.revision)
+            members = self.members(revision, self.store.instances.of(record.stack_id))
+            online = {member.name for member in members if member.state == "online"}
+            entered = {run.instance for run in first if run.event == "setup" and run.outcome == "successful"} & online
+            steps = plan.follow_up(record.options["online"], entered, members)
+            if record.cancelled is not None:
+                catch_up = f"the command was cancelled; `cookline configure {command.stack}` catches up"
+                steps = [replace(step, skip=catch_up) for step in steps]
+            runs = [_run(command_id, step, phase=1) for step in steps]
+            self.store.runs.add(runs)
+            for run in runs:
+                if run.outcome is None:
+                    supersede(self.store.runs, run.instance_id, run.id)
+        return [run.id for run in runs if run.outcome is None]
+
+    def select(self, revision: Revision, on: str | None, instances: Sequence[Instance]) -> tuple[str, ...] | None:
+        """Names for a selector, None for the whole stack. Raises SelectorError for one that matches nothing."""
+        if on is None:
+            return None
+        from cookline.control.stack.selectors import select
+
+        return tuple(select(revision.stack, on, {instance.name: instance.state for instance in instances}))
+
+    def members(self, revision: Revision, instances: Sequence[Instance], *, need_power: bool = False) -> list[Member]:
+        """What the rules know of each instance of the revision, in the order of the definition."""
+        from cookline.control.stack.run_list import apps_of
+
+        known = {instance.name: instance for instance in instances}
+        return [
+            Member(
+                name=name,
+                id=known[name].id,
+                state=known[name].state,
+                layers=tuple(definition.layers),
+                apps=tuple(apps_of(revision.stack, name)),
+                can_start=need_power and self.hosts.provider(definition.provider).can_start,
+                on_purpose=known[name].stopped_on_purpose,
+            )
+            for name, definition in revision.stack.instances.items()
+            if name in known
+        ]
+
+    def _apps(self, command: Command, revision: Revision) -> tuple[str, ...]:
+        known = revision.stack.apps
+        for app in command.apps:
+            if app not in known:
+                raise SelectorError(f"stack {command.stack} has no app {app!r}{did_you_mean(app, known)}")
+        if command.kind in plan.OF_APPS and not command.apps:
+            if not known:
+                raise UsageError(f"stack {command.stack} has no apps to {command.kind}", hint="add one below `apps:` and push")
+            return tuple(known)
+        return command.apps
+
+    def _check(self, command: Command, revision: Revision) -> None:
+        if command.kind != "plan":
+            plan.rule_of(command.kind)
+        if command.kind == "run" and not command.recipes:
+            raise UsageError("run needs the recipes to run", hint=f"`cookline run {command.stack} base::default`")
+        if command.attributes:
+            from cookline.control.stack.checks import check_event_attributes
+
+            check_event_attributes(revision, command.attributes, "--set")
+
+    def _look(self, event: str, names: tuple[str, ...] | None, members: Sequence[Member]) -> list[Step]:
+        return [Step(member.name, member.id, event) for member in members if names is None or member.name in names]
+
+    def _write(self, command: Command, stack_id: str, waves: Sequence[Sequence[Step]], members: Sequence[Member]) -> Planned:
+        command_id = new_identifier()
+        apply = command.kind != "plan"
+        runs = [_run(command_id, step, phase=n, apply=apply) for n, wave in enumerate(waves) for step in wave]
+        steps = [step for wave in waves for step in wave]
+        power = {run.id: step.power for run, step in zip(runs, steps, strict=True) if step.power}
+        if not command.power_off:
+            power = {run: word for run, word in power.items() if word != "off"}
+        options: dict[str, Any] = {"command": command.to_dict(), "power": power}
+        options["runs"] = [run.id for run in runs if run.outcome is None]
+        options["online"] = [member.name for member in members if member.state == "online"]
+        self.store.runs.add_command(
+            CommandRecord(command_id, stack_id, command.kind, command.revision or 0, options, self.user, time.time())
+        )
+        self.store.runs.add(runs)
+        return Planned(command_id, command, tuple(steps), {run.instance: run.id for run in runs})
+
+
+def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunRecord:
+    """A run to be, or one that has ended as skipped before it began."""
+    now = time.time()
+    event = step.event or "reboot"
+    run = RunRecord(new_identifier(), command_id, step.id, step.name, phase, event, now, apply=apply)
+    return replace(run, finished=now, outcome="skipped", reason=step.skip) if step.skip else run

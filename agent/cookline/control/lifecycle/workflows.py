@@ -1,0 +1,94 @@
+"""The course of one command, the same on every engine: bring hosts up, run the event everywhere, follow up, close.
+
+Everything in here may be executed again from the top by a successor after a crash: what is decided is read from the store
+(written before the workflow began, never changed after) or is the recorded output of a step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+# DESIGN section 12: 300 hosts at once; a thread waits for each host.
+HOSTS_AT_ONCE = 300
+
+
+class Work(Protocol):
+    """What the workflows do; every call is idempotent. Ids in, plain data out: both are kept by the engine in clear text."""
+
+    def shape(self, command_id: str) -> dict[str, bool]:
+        """{"boots": the provider is asked first, "moves": who is online may change}."""
+
+    def boot(self, command_id: str) -> None: ...
+
+    def planned(self, command_id: str) -> list[str]:
+        """The runs of the first wave."""
+
+    def instance_of(self, run_id: str) -> str: ...
+
+    def perform(self, run_id: str) -> str:
+        """Carry out one run; its outcome. Never raises for what a host does."""
+
+    def follow(self, command_id: str) -> list[str]:
+        """After the first wave: stop hosts, decide who is configured; the runs of the second wave."""
+
+    def close(self, command_id: str) -> int:
+        """Settle the command; its exit code."""
+
+
+class Engine(Protocol):
+    def step(self, name: str, function: Callable[[str], Any], argument: str) -> Any:
+        """Call `function(argument)` once; a successor gets the recorded result."""
+
+    def fan(self, runs: Sequence[str]) -> None:
+        """Perform the runs, side by side, at most one on each instance; return when all have ended."""
+
+
+def coordinate(engine: Engine, work: Work, command_id: str) -> int:
+    """One command from beginning to end; its exit code."""
+    shape = work.shape(command_id)
+    if shape["boots"]:
+        engine.step("boot", work.boot, command_id)
+    engine.fan(work.planned(command_id))
+    if shape["moves"]:
+        engine.fan(engine.step("follow", work.follow, command_id))
+    code: int = engine.step("close", work.close, command_id)
+    return code
+
+
+class DirectEngine:
+    """Threads and nothing else: for commands that only look, and have nothing to finish after a crash."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def step(self, name: str, function: Callable[[str], Any], argument: str) -> Any:
+        return function(argument)
+
+    def fan(self, runs: Sequence[str]) -> None:
+        if runs:
+            with ThreadPoolExecutor(min(len(runs), HOSTS_AT_ONCE), thread_name_prefix="look") as threads:
+                list(threads.map(self.work.perform, runs))
+
+
+class Signals:
+    """Tells waiting threads of this process that something has ended, so that nobody waits for a poll."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._fired: set[str] = set()
+
+    def fire(self, name: str) -> None:
+        with self._condition:
+            self._fired.add(name)
+            self._condition.notify_all()
+
+    def wait(self, name: str, timeout: float | None = None) -> bool:
+        with self._condition:
+            return self._condition.wait_for(lambda: name in self._fired, timeout)
+
+    def forget(self, name: str) -> None:
+        with self._condition:
+            self._fired.discard(name)
