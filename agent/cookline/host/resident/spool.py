@@ -28,6 +28,8 @@ MAX_BYTES = 16 * 1024 * 1024
 SEGMENTS = 16
 # The wire takes lines of 256 KB (protocol.MAX_LINE_BYTES); the envelope of the wire needs some of them.
 MAX_RECORD_BYTES = 240 * 1024
+# Room that is kept for the record that tells of a loss.
+NOTICE_BYTES = 512
 SUFFIX = ".ndjson"
 
 
@@ -101,8 +103,15 @@ class Spool:
         self._tail = (segment, size + len(waiting), number)
         lost = self._keep_bound()
         if lost:
-            text = f"{lost} records were lost: the spool holds at most {self.max_bytes} bytes and nobody collected them"
-            self._append([("log", {"level": "error", "text": text, "lost": lost})], at)
+            self._append_notice(lost, at)
+
+    def _append_notice(self, lost: int, at: float) -> None:
+        """Goes into the room that `_keep_bound` left for it."""
+        segment, size, number = self._tail
+        text = f"{lost} records were lost: the spool holds at most {self.max_bytes} bytes and nobody collected them"
+        line = self._line(number, "log", at, {"level": "error", "text": text, "lost": lost})
+        self._write(segment, size, line)
+        self._tail = (segment, size + len(line), number + 1)
 
     def _line(self, number: int, kind: str, at: float, data: Dict[str, Any]) -> bytes:
         record = {"seq": number, "kind": kind, "at": round(at, 3), "boot": self._boot, "instance_id": self.instance_id}
@@ -157,7 +166,7 @@ class Spool:
         segments = self._segments()
         sizes = [os.stat(segment).st_size for _, segment in segments]
         acknowledged, lost = self.acknowledged(), 0
-        while sum(sizes) > self.max_bytes and len(segments) > 1:
+        while sum(sizes) > self.max_bytes - NOTICE_BYTES and len(segments) > 1:
             segment = segments[0][1]
             lost += sum(_lost(record) for record in _records(segment, acknowledged))
             os.unlink(segment)
