@@ -163,7 +163,18 @@ class Pool:
 
 @contextlib.contextmanager
 def open_pool() -> Iterator[Pool]:
-    """A pool that is torn down at the end, whatever happens; what killed test processes left behind goes first."""
+    """A pool that is torn down at the end, whatever happens."""
+    with owned_directory() as directory:
+        pool = Pool(directory)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+
+@contextlib.contextmanager
+def owned_directory() -> Iterator[Path]:
+    """A directory for hosts that must not outlive this process; what killed test processes left behind goes first."""
     require_root()
     with lock(Path("/run/cookline-tests.lock")):
         remove_orphans()
@@ -171,11 +182,7 @@ def open_pool() -> Iterator[Pool]:
         owner = os.open(directory / "owner", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(owner, fcntl.LOCK_EX)  # held as long as this process lives: see remove_orphans
     try:
-        pool = Pool(directory)
-        try:
-            yield pool
-        finally:
-            pool.close()
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         os.close(owner)

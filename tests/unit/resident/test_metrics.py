@@ -71,3 +71,8 @@ def test_each_value_stands_in_one_series_per_dimension():
 
 def test_an_instance_without_layers_or_stack_has_its_own_series_only():
     assert series({"instance_id": "i-1"}) == [("InstanceId", "i-1")]
+
+
+def test_values_taken_more_often_than_each_minute_are_of_high_resolution() -> None:
+    assert "StorageResolution" not in datums({"load_1": 0.5}, series(SETTINGS), 1700000000)[0]
+    assert datums({"load_1": 0.5}, series(SETTINGS), 1700000000, period=10)[0]["StorageResolution"] == 1

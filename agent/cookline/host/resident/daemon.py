@@ -173,7 +173,7 @@ class Daemon:
         assert self._sampler is not None
         now = time.time()
         self.schedule.after(until_aligned(self.settings.period, self.settings.instance_id, now), "metrics", self.sample)
-        data = datums(self._sampler.sample(), series_of(self.settings), now)
+        data = datums(self._sampler.sample(), series_of(self.settings), now, period=self.settings.period)
         if self.outbox is None:
             self.say("metric", *data, sync=False)
             return

@@ -82,9 +82,18 @@ def series(settings: Mapping[str, Any]) -> List[Series]:
 
 
 def datums(
-    values: Mapping[str, float], dimensions: Iterable[Series], timestamp: float, unit: Optional[str] = None
+    values: Mapping[str, float],
+    dimensions: Iterable[Series],
+    timestamp: float,
+    unit: Optional[str] = None,
+    *,
+    period: float = 60.0,
 ) -> List[Datum]:
-    """One PutMetricData datum for each value and dimension; `timestamp` in epoch seconds."""
+    """One PutMetricData datum for each value and dimension; `timestamp` in epoch seconds, `period` between two of them.
+
+    CloudWatch keeps single seconds only of what says that it is of high resolution, which costs money there.
+    """
+    resolution = {"StorageResolution": 1} if period < 60 else {}
     return [
         {
             "MetricName": name,
@@ -92,6 +101,7 @@ def datums(
             "Timestamp": int(timestamp),
             "Value": round(value, 4),
             "Unit": unit or "None",
+            **resolution,
         }
         for dimension, identity in dimensions
         for name, value in values.items()
