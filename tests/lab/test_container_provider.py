@@ -200,7 +200,21 @@ def test_an_unknown_host_is_named_with_its_neighbour(directory: Path) -> None:
     provider = ContainerProvider(directory)
     provider.create([HostRequest("web1")], quiet)
     with pytest.raises(UsageError, match="there is no host 'wbe1'; did you mean 'web1'"):
-        provider.stop(["wbe1"], quiet)
+        provider.reboot(["wbe1"], quiet)
+
+
+def test_a_host_made_for_some_packages_gets_more_when_it_is_booted_again_with_more(directory: Path, lab_pool: Pool) -> None:
+    provider = ContainerProvider(directory)
+    old, new = map(str, lab_pool.debs)
+    host = provider.create([HostRequest("web1")], quiet)[0]
+    assert ssh(host, "apt-get update").returncode == 0
+    assert ssh(host, "apt-get install --yes cookline-hello").returncode != 0
+    for debs, version in (([old], "1.0"), ([new], "1.1")):
+        provider.stop(["web1"], quiet)
+        provider.create([HostRequest("web1", {"packages": debs})], quiet)
+        assert ssh(host, "apt-get update && apt-get install --yes cookline-hello").returncode == 0
+        assert ssh(host, "cookline-hello").stdout == f"hello {version}\n"
+    assert ssh(host, "apt-cache policy cookline-hello").stdout.count("file:/srv/cookline-packages") == 2
 
 
 def test_a_package_that_debian_does_not_have_is_named(directory: Path) -> None:
@@ -228,6 +242,16 @@ def test_without_root_the_message_says_how_to_get_it(directory: Path) -> None:
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True)
     assert "the container provider needs root" in done.stdout
     assert "run the same command with sudo" in done.stdout
+
+
+def test_a_disk_that_a_killed_process_left_half_made_is_made_anew(directory: Path) -> None:
+    provider, request = ContainerProvider(directory), HostRequest("web1")
+    provider.create([request], quiet)
+    machine = provider.faults("web1").machine
+    provider.stop(["web1"], quiet)
+    (machine.root / "root/.ssh/authorized_keys").unlink()
+    (machine.directory / "made").unlink()
+    assert ssh(provider.create([request], quiet)[0], "true").returncode == 0
 
 
 # faults

@@ -59,10 +59,12 @@ def test_registries_are_found_in_the_variables_that_name_them(monkeypatch: pytes
 
 def test_numbers_are_given_once_and_reused(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    assert [project.add(name, "hash", None).number for name in ("a", "b", "c")] == [1, 2, 3]
+    for name in ("a", "b", "c"):
+        project.save(project.add(name, "hash"))
+    assert [record.number for name in project.names() if (record := project.find(name))] == [1, 2, 3]
     project.forget("b")
-    assert project.add("d", "hash", None).number == 2
-    assert project.names() == ["a", "c", "d"]
+    assert project.add("d", "hash").number == 2
+    assert project.names() == ["a", "c"]
     assert project.find("b") is None
 
 
@@ -70,7 +72,7 @@ def test_two_projects_call_nothing_by_the_same_name(tmp_path: Path) -> None:
     labels = set()
     for directory in (tmp_path / "one", tmp_path / "two"):
         project = Project(directory)
-        labels.add(project.label(project.add("web1", "hash", None)))
+        labels.add(project.label(project.add("web1", "hash")))
     assert len(labels) == 2
     assert all(len(label) <= 15 for label in labels), "the kernel's limit for the name of a link"
 

@@ -60,11 +60,19 @@ class Machine:
 
     def prepare(self, identity: str) -> None:
         """Mount the overlay; a new one gets keys and names. `identity` is the public key that may log in."""
-        fresh = not (self.directory / "upper").exists()
+        if not self.image.rootfs.is_dir():
+            raise RunError(
+                f"the image that {self.record.name} was made from is no longer in {self.image.directory.parent}",
+                hint=f"destroy {self.record.name} and create it anew",
+            )
+        made = self.directory / "made"  # without it the disk is new, or was left half-made by a process that was killed
+        if not made.exists():
+            self.drop_disk()
         if not self.root.is_mount():
             self._mount()
-        if fresh:
+        if not made.exists():
             self._write_identity(identity)
+            made.touch()
 
     def _mount(self) -> None:
         for name in ("root", "upper", "work"):
@@ -93,10 +101,9 @@ class Machine:
             keys, owner = home / ".ssh" / "authorized_keys", home.stat()
             write(keys, identity + "\n", 0o600)
             os.chown(keys, owner.st_uid, owner.st_gid)
-        if self.record.packages:
-            write(etc / "apt/sources.list.d/cookline.list", f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
-            for path in Path(self.record.packages, "lists").iterdir():
-                shutil.copy(path, self.root / "var/lib/apt/lists")
+        write(etc / "apt/sources.list.d/cookline.list", f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
+        for path in Path(self.record.packages, "lists").iterdir():
+            shutil.copy(path, self.root / "var/lib/apt/lists")
 
     def start(self) -> None:
         """Let the supervisor boot the host; returns as soon as it runs, see wait_ready."""
@@ -112,14 +119,12 @@ class Machine:
         arguments += [f"--network-namespace-path=/run/netns/{self.label}", "--resolv-conf=off", "--timezone=off"]
         # root may set up a firewall and routes, as on any host, in the host's own namespace
         arguments += ["--link-journal=no", "--console=read-only", "--capability=CAP_NET_ADMIN"]
-        if self.record.packages:
-            arguments.append(f"--bind-ro={self.record.packages}:{PACKAGES_INSIDE}")
-        return arguments
+        return [*arguments, f"--bind-ro={_colons(self.record.packages)}:{PACKAGES_INSIDE}"]
 
     def wait_ready(self, address: str, seconds: float = BOOT_SECONDS) -> None:
         """Return when systemd has reached multi-user.target and sshd answers; RunError with the console's end otherwise."""
         deadline = time.monotonic() + seconds
-        while not (self._booted() and _ssh_answers(address)):
+        while not (self.booted and _ssh_answers(address)):
             if not self.running:
                 raise RunError(f"{self.record.name} stopped while it booted\n{self.last_words()}", hint=f"see {self.console}")
             if time.monotonic() > deadline:
@@ -128,7 +133,9 @@ class Machine:
                 )
             time.sleep(0.02)
 
-    def _booted(self) -> bool:
+    @property
+    def booted(self) -> bool:
+        """Whether systemd has said that it is through with its start."""
         text = self.console.read_text(errors="replace")
         return any("Reached target" in line and "multi-user" in line.lower() for line in text.splitlines())
 
@@ -171,6 +178,7 @@ class Machine:
 
     def drop_disk(self) -> None:
         """Forget every change that was made on the host; its keys stay."""
+        (self.directory / "made").unlink(missing_ok=True)
         if self.root.is_mount():
             place = self.root.stat()
             try:
@@ -194,6 +202,11 @@ class Machine:
 def _escape(path: Path) -> str:
     """overlayfs takes ',' and ':' as separators."""
     return str(path).replace("\\", "\\\\").replace(",", "\\,").replace(":", "\\:")
+
+
+def _colons(path: str) -> str:
+    """systemd-nspawn takes ':' as a separator in --bind-ro."""
+    return path.replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _ssh_answers(address: str) -> bool:

@@ -31,7 +31,6 @@ def ensure(image: Image, wanted: Sequence[str], cache: Path, progress: Progress)
     directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with lock(directory.with_suffix(".lock")):
         if not (directory / "complete").exists():
-            require_programs("apt-get", "dpkg-scanpackages")
             _build(image, names, files, directory, progress)
     return str(directory)
 
@@ -48,6 +47,8 @@ def _build(image: Image, names: Sequence[str], files: Sequence[Path], directory:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     directory.chmod(0o755)
+    if names or files:
+        require_programs("apt-get", "dpkg-scanpackages")
     if names:
         progress(f"fetching {', '.join(names)} and what they depend on")
         pool = directory.parent / f"pool-{image.hash}"
@@ -56,8 +57,8 @@ def _build(image: Image, names: Sequence[str], files: Sequence[Path], directory:
     for path in files:
         shutil.copy(path, directory / path.name)
         (directory / path.name).chmod(0o644)
-    index = run("sh", "-c", 'cd "$1" && dpkg-scanpackages --multiversion .', "sh", str(directory), timeout=300)
-    write(directory / "Packages", index)
+    scan = 'cd "$1" && dpkg-scanpackages --multiversion .'
+    write(directory / "Packages", run("sh", "-c", scan, "sh", str(directory), timeout=300) if names or files else "")
     _make_lists(directory)
     (directory / "complete").write_text("")
 

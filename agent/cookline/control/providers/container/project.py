@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 class Record:
     """One host: `number` (1..240) gives its address and its names in the kernel; `image` is the hash of its root file system.
 
-    `packages` is the directory of its apt repository, None without one.
+    `packages` is the directory of its apt repository, `wanted` what that was asked to hold.
     """
 
     name: str
     number: int
     image: str
-    packages: str | None = None
+    packages: str = ""
+    wanted: Sequence[str] = ()
 
     @property
     def hostname(self) -> str:
@@ -78,15 +79,13 @@ class Project:
         except FileNotFoundError:
             return None
 
-    def add(self, name: str, image: str, packages: str | None) -> Record:
-        """A new record under the smallest free number. Call it with the lock held."""
+    def add(self, name: str, image: str) -> Record:
+        """A new record under the smallest free number, not yet saved. Call it with the lock held."""
         taken = {record.number for other in self.names() if (record := self.find(other))}
         number = next((number for number in range(1, MOST_HOSTS + 1) if number not in taken), None)
         if number is None:
             raise UsageError(f"{MOST_HOSTS} hosts are the most that one project can have in containers", hint="destroy some")
-        record = Record(name, number, image, packages)
-        self.save(record)
-        return record
+        return Record(name, number, image)
 
     def save(self, record: Record) -> None:
         self.host_directory(record.name).mkdir(parents=True, exist_ok=True, mode=0o700)

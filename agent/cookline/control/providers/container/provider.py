@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cookline.control.providers.base import Host, HostRequest, Progress
 from cookline.control.providers.container import image, packages
@@ -42,33 +44,51 @@ class ContainerProvider:
     def create(self, requests: Sequence[HostRequest], progress: Progress) -> list[Host]:
         if requests:
             self._require()
-            self._create([request for request in requests if not self._running(request.name)], progress)
+            self._create([request for request in requests if not self._up(request.name)], progress)
         return self.status(requests)
 
     def _create(self, requests: Sequence[HostRequest], progress: Progress) -> None:
         for request in requests:
             check_settings(request)
         images = {name: image.ensure(name, self.cache, progress) for name in dict.fromkeys(map(image_of, requests))}
-        repositories = {name: self._repository(made, requests, progress) for name, made in images.items()}
+        repositories = self._repositories(images, requests, progress)
         with self.project.locked():
             prepare_runtime(len(requests))
             identity = self.project.identity()
             self.network.up()
-            machines = []
-            for request in requests:
-                made = images[image_of(request)]
-                record = self.project.find(request.name) or self.project.add(
-                    request.name, made.hash, repositories[image_of(request)]
-                )
-                machines.append(self._machine(record))
-                if not machines[-1].running:
-                    self.network.attach(record)
+            records = [self._record(request, images[image_of(request)], repositories) for request in requests]
+            machines = [self._machine(record) for record in records]
+            for machine in machines:
+                if not machine.running:
+                    self.network.attach(machine.record)
             together(lambda machine: boot(machine, identity), machines)
         together(lambda machine: self._wait(machine, progress), machines)
 
-    def _repository(self, made: Image, requests: Iterable[HostRequest], progress: Progress) -> str | None:
-        wanted = {name for request in requests for name in request.settings.get("packages") or ()}
-        return packages.ensure(made, sorted(wanted), self.cache, progress) if wanted else None
+    def _record(self, request: HostRequest, made: Image, repositories: Mapping[str, Mapping[str, Any]]) -> Record:
+        record = self.project.find(request.name) or self.project.add(request.name, made.hash)
+        record = replace(record, **repositories.get(request.name, {}))
+        self.project.save(record)
+        return record
+
+    def _repositories(
+        self, images: Mapping[str, Image], requests: Sequence[HostRequest], progress: Progress
+    ) -> dict[str, dict[str, Any]]:
+        """host name -> `packages` and `wanted` of its record, for hosts whose repository lacks something or is not there."""
+        chosen: dict[str, dict[str, Any]] = {}
+        for name, made in images.items():
+            unmet = [request for request in requests if image_of(request) == name and not self._met(request)]
+            records = [record for request in unmet if (record := self.project.find(request.name))]
+            wishes = [*map(packages_of, unmet), *(record.wanted for record in records)]
+            wanted = sorted({package for wish in wishes for package in wish})
+            if unmet:
+                repository = packages.ensure(made, wanted, self.cache, progress)
+                chosen |= {request.name: {"packages": repository, "wanted": wanted} for request in unmet}
+        return chosen
+
+    def _met(self, request: HostRequest) -> bool:
+        """Whether the host has a repository with all that is asked for."""
+        record = self.project.find(request.name)
+        return bool(record and Path(record.packages, "complete").exists() and {*packages_of(request)} <= {*record.wanted})
 
     def _wait(self, machine: Machine, progress: Progress) -> None:
         address = self.network.address(machine.record)
@@ -77,9 +97,9 @@ class ContainerProvider:
         progress(f"{machine.record.name} is up at {address}")
 
     def stop(self, names: Sequence[str], progress: Progress) -> None:
-        """A clean shutdown of each; the disks stay."""
+        """A clean shutdown of each that runs; the disks stay."""
         require_root()
-        together(lambda machine: self._stop(machine, progress), self._machines(names))
+        together(lambda machine: self._stop(machine, progress), self._machines(names, missing_ok=True))
 
     def _stop(self, machine: Machine, progress: Progress) -> None:
         machine.power_off()
@@ -122,9 +142,9 @@ class ContainerProvider:
         require_root()
         require_programs("systemd-nspawn", "ip", "ssh-keygen", "setsid", "mount")
 
-    def _running(self, name: str) -> bool:
+    def _up(self, name: str) -> bool:
         record = self.project.find(name)
-        return record is not None and self._machine(record).running
+        return record is not None and (machine := self._machine(record)).running and machine.booted
 
     def _machine(self, record: Record) -> Machine:
         return Machine(self.project, record, Image(record.image, self.cache / "images" / record.image))
@@ -148,6 +168,10 @@ class ContainerProvider:
             identity_file=str(self.project.identity_file),
             known_host=machine.host_key,
         )
+
+
+def packages_of(request: HostRequest) -> Sequence[str]:
+    return [str(name) for name in request.settings.get("packages") or ()]
 
 
 def image_of(request: HostRequest) -> str:
