@@ -7,7 +7,6 @@ YAML 1.2 says (see scalars.py). Nothing is built that the text does not hold: no
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import yaml
 from yaml import events
 
 from cookline.control.stack.problems import Mark, Position, Problem, excerpt, raise_problems, shown
+from cookline.control.stack.regular_file import read_regular
 from cookline.control.stack.scalars import scalar
 from cookline.control.stack.secrets import SecretReference
 from cookline.errors import StackError
@@ -53,6 +53,7 @@ class Document:
     key_marks: dict[Where, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     excerpts: bool = True
+    text: str = ""
 
     def position(self, where: Where, *, key: bool = False) -> Position:
         """The place of the value at `where` (of its key), or of the nearest mapping or list around it."""
@@ -61,6 +62,11 @@ class Document:
         while where and where not in self.marks:
             where = where[:-1]
         return Position(self.file, *self.marks.get(where, Mark(1, 1)))
+
+    def mark_of(self, offset: int) -> Mark:
+        """The place of a character of the text, counted from 0."""
+        before = LINE_BREAK.split(self.text[:offset])
+        return Mark(len(before), len(before[-1]) + 1)
 
     def problem(self, where: Where, sentence: str, *, key: bool = False) -> None:
         """Note what is wrong with the value at `where`."""
@@ -76,13 +82,10 @@ def read(path: Path) -> Document:
     """The document in the file; its `problems` hold what is wrong with it. Raises StackError when there is no text to read."""
     name = shown(path)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not hang the command
-        with os.fdopen(handle, "rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StackError([f"{name}:1:1: cannot be read: {reason}"], hint="give the path of a YAML file") from None
-    if content is None or len(content) > LARGEST_FILE:
+        content, _status = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        raise StackError([f"{name}:1:1: cannot be read: {error.strerror}"], hint="give the path of a YAML file") from None
+    if len(content) > LARGEST_FILE:
         raise StackError([f"{name}:1:1: has more than {LARGEST_FILE} bytes, the limit of a definition"])
     try:
         text = content.decode("utf-8-sig")
@@ -103,7 +106,11 @@ def parse(text: str, file: str, *, excerpts: bool = True) -> Document:
 
 def collect(text: str, file: str, *, excerpts: bool = True) -> Document:
     """The document of `text`. When the syntax is broken `data` is None and `problems` say where."""
-    document = Document(file, LINE_BREAK.split(text), excerpts=excerpts)
+    document = Document(file, LINE_BREAK.split(text), excerpts=excerpts, text=text)
+    unstorable = UNSTORABLE.search(text)
+    if unstorable:
+        document.note(document.mark_of(unstorable.start()), f"the character U+{ord(unstorable[0]):04X} cannot stand in YAML")
+        return document
     try:
         root = _compose(text, document)
     except yaml.YAMLError as error:
@@ -228,9 +235,7 @@ def _note_syntax(document: Document, error: yaml.YAMLError) -> None:
         return
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if isinstance(error, yaml.reader.ReaderError):
-        before = "\n".join(document.lines)[: error.position]
-        place = Mark(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-        document.note(place, f"the character {_character(error)} cannot stand in YAML")
+        document.note(document.mark_of(error.position), f"the character {_character(error)} cannot stand in YAML")
         return
     problem = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)

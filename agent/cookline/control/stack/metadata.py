@@ -91,9 +91,11 @@ def check_declarations(metadata: Metadata, document: Document) -> None:
             sentence = type_problem(declared, declared.default)
             if sentence:
                 document.problem((*where, "default"), f"the default of {name!r} {sentence}")
-        for other in metadata.attributes:
-            if other.startswith(f"{name}.") and declared.type not in ("mapping", "any"):
-                document.problem(where, f"{name!r} is declared as {declared.type}, and {other!r} lies inside of it", key=True)
+        inside = [other for other in metadata.attributes if other.startswith(f"{name}.")]
+        if inside and declared.type not in ("mapping", "any"):
+            document.problem(where, f"{name!r} is declared as {declared.type}, and {inside[0]!r} lies inside of it", key=True)
+        elif inside and "default" in declared.model_fields_set:
+            document.problem(where, f"{name!r} has a default, and {inside[0]!r} lies inside of it", key=True)
 
 
 def type_problem(declared: AttributeType, value: Any) -> str | None:

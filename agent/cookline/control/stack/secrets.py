@@ -13,12 +13,12 @@ import json
 import os
 import re
 import secrets as random_source
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cookline.control.stack.regular_file import read_regular
 from cookline.errors import StackError, did_you_mean
 
 KINDS = ("env", "file", "generated", "age")
@@ -215,18 +215,14 @@ def _keep(path: Path, kept: Mapping[str, str]) -> None:
 def _read_private(path: Path, reference: SecretReference) -> bytes:
     """The file's bytes; refused when others could read it (looked at on the open file)."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError) as error:
-        raise StackError([f"!secret {reference}: {getattr(error, 'strerror', None) or error}: {path}"]) from None
-    with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise StackError([f"!secret {reference}: {path} is not a file"])
-        if reference.kind == "file" and status.st_mode & 0o077:
-            raise StackError([f"!secret {reference}: others may read {path}"], hint=f"chmod 600 {path}")
-        if status.st_size > LARGEST_FILE:
-            raise StackError([f"!secret {reference}: {path} has {status.st_size} bytes; a secret has at most {LARGEST_FILE}"])
-        return stream.read(LARGEST_FILE)
+        content, status = read_regular(path, LARGEST_FILE)
+    except OSError as error:
+        raise StackError([f"!secret {reference}: {path}: {error.strerror}"]) from None
+    if reference.kind == "file" and status.st_mode & 0o077:
+        raise StackError([f"!secret {reference}: others may read {path}"], hint=f"chmod 600 {path}")
+    if len(content) > LARGEST_FILE:
+        raise StackError([f"!secret {reference}: {path} has more than {LARGEST_FILE} bytes"])
+    return content
 
 
 def _decrypted(content: bytes, reference: SecretReference, environ: Mapping[str, str]) -> bytes:
