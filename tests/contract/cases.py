@@ -1,0 +1,58 @@
+"""One file, one case: tests/contract/resources/KIND/CASE.yml.
+
+what       one sentence
+start      shell command that brings the host to the state in which the case begins
+resource   fields of the kind
+cookbook   {path: text} of the cookbook that declares it, as {"files/motd": ".."}
+artifact   {path: text} of an application's archive, sent as the app "shop"
+changes    {field: [current, desired]} that the first run reports; "*" is any value
+look       what testinfra sees then: [{file: /etc/motd, mode: "0644", content: ".."}, {command: id shop, rc: 0}, ..]
+break      shell command: somebody changes the host by hand
+drift      fields that the drift check names then
+remove     fields that are changed to remove it all again; {} when the kind cannot
+gone       what testinfra sees at last, as `look`
+error      instead of all from `changes` on: what the failed run says; `look` must hold after it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+DIRECTORY = Path(__file__).parent / "resources"
+
+
+@dataclass(frozen=True)
+class Case:
+    """See the module's text. `kind` is the name of the folder, `name` that of the file."""
+
+    kind: str
+    name: str
+    what: str
+    resource: dict[str, Any]
+    start: str = ""
+    cookbook: dict[str, str] = field(default_factory=dict)
+    artifact: dict[str, str] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
+    look: list[dict[str, Any]] = field(default_factory=list)
+    break_: str = ""
+    drift: list[str] = field(default_factory=list)
+    remove: dict[str, Any] = field(default_factory=dict)
+    gone: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+
+
+def load(path: Path) -> Case:
+    given = yaml.safe_load(path.read_text())
+    if "break" in given:
+        given["break_"] = given.pop("break")
+    unknown = set(given) - {each.name for each in fields(Case)}
+    assert not unknown, f"{path} has unknown keys: {', '.join(sorted(unknown))}"
+    return Case(kind=path.parent.name, name=path.stem, **given)
+
+
+def all_cases() -> list[Case]:
+    return [load(path) for path in sorted(DIRECTORY.glob("*/*.yml"))]

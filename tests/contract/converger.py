@@ -1,0 +1,96 @@
+"""Converges one case's resource on a host as the product does: over SSH, by the bundle, with a cookbook made for the case."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from typing import Any
+
+from cookline.control.transport.base import Target
+from cookline.control.transport.conversation import Conversation
+from cookline.control.transport.pool import Pool
+from cookline.control.transport.trees import Tree, TreeSet
+from cookline.protocol import RunRequest
+from tests.contract.cases import Case
+from tests.lab.hosts import LabHost
+
+Event = dict[str, Any]
+
+COOKBOOK = "name: case\nversion: 1.0.0\n"
+RECIPE = """from cookline import {kind}
+
+
+def recipe(node):
+    node.ensure({kind}(**{fields!r}))
+"""
+
+
+def target_of(host: LabHost) -> Target:
+    return Target(
+        instance=host.name,
+        address=host.address,
+        port=host.port,
+        user=host.user,
+        identity_file=host.identity_file,
+        ssh_config="/dev/null",
+        known_hosts=(str(host.ssh_config.parent / "known_hosts"),),
+    )
+
+
+class Converger:
+    """One host and one case; each call is a whole run."""
+
+    def __init__(self, pool: Pool, host: LabHost, case: Case) -> None:
+        self.case = case
+        self.conversation = Conversation(pool, target_of(host), reconnect_for=20)
+        self.number = 0
+
+    def run(self, *, apply: bool = True, **changed: Any) -> tuple[Event, list[Event]]:
+        """The run's last event, and those that say how the resource ended."""
+        self.number += 1
+        trees = TreeSet()
+        recipe = RECIPE.format(kind=self.case.kind, fields={**self.case.resource, **changed})
+        cookbook = {"cookbook.yml": COOKBOOK, "recipes/default.py": recipe, **self.case.cookbook}
+        wanted = {"cookbook:case": trees.add(Tree.of_contents({path: text.encode() for path, text in cookbook.items()}))}
+        apps: dict[str, Any] = {}
+        if self.case.artifact:
+            wanted["app:shop"] = trees.add(Tree.of_contents({"artifact.tar.gz": archive(self.case.artifact)}))
+            apps["shop"] = {"name": "shop", "layers": [], "environment": {}, "artifact": wanted["app:shop"]}
+        request = RunRequest(
+            run=f"{self.number:010d}{secrets.token_hex(8).upper()}",
+            instance="case",
+            instance_id="i-case",
+            stack="case",
+            event="execute_recipes",
+            recipes=["case::default"],
+            snapshot={
+                "store": "case",
+                "number": self.number,
+                "stack": {"name": "case", "id": "s"},
+                "instances": [],
+                "apps": apps,
+            },
+            trees=wanted,
+            apply=apply,
+            lock_wait=30,
+        )
+        events: list[Event] = []
+        end = self.conversation.run(request, trees, events.append, deadline=240)
+        return end, [
+            event for event in events if str(event.get("name", "")).startswith(f"{self.case.kind}[") and "seconds" in event
+        ]
+
+    def drift(self) -> list[Event]:
+        """The findings of the host's own look at what the last runs declared."""
+        return self.conversation.drift()[1]
+
+
+def archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, text in sorted(files.items()):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(text.encode()), 0o644
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()

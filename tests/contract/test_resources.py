@@ -1,0 +1,94 @@
+"""Every kind keeps the contract on a real host: converges, converges again with no change, is found when it drifted, is mended,
+is removed. The cases are data: see cases.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cookline.control.transport.pool import Pool
+from tests.contract.cases import Case, all_cases
+from tests.contract.converger import Converger, Event
+from tests.contract.looks import look
+from tests.lab.hosts import LabHost
+
+CASES = all_cases()
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    with Pool() as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.kind}-{case.name}") for case in CASES])
+def test_contract(case: Case, host: LabHost, pool: Pool) -> None:
+    if case.start:
+        host.run(case.start, check=True)
+    converger = Converger(pool, host, case)
+    if case.error:
+        _fails(case, host, converger)
+        return
+    _plans(converger)
+    _converges(case, host, converger)
+    if case.break_:
+        _drifts_and_is_mended(case, host, converger)
+    if case.remove:
+        _is_removed(case, host, converger)
+
+
+def _fails(case: Case, host: LabHost, converger: Converger) -> None:
+    end, (event,) = converger.run()
+    assert end["outcome"] == "failed"
+    assert event["kind"] == "failed"
+    assert case.error in event["error"]
+    assert "Traceback" not in event["error"]
+    for expectation in case.look:
+        look(host, expectation)
+
+
+def _plans(converger: Converger) -> None:
+    end, (event,) = converger.run(apply=False)
+    assert end["outcome"] == "successful", end
+    assert event["kind"] == "will_change"
+
+
+def _converges(case: Case, host: LabHost, converger: Converger) -> None:
+    event = _ends(converger, "changed")
+    reported = {change["field"]: [change["from"], change["to"]] for change in event["changes"]}
+    assert set(reported) == set(case.changes)
+    assert {name: values for name, values in reported.items() if case.changes[name] != "*"} == {
+        name: values for name, values in case.changes.items() if values != "*"
+    }
+    for expectation in case.look:
+        look(host, expectation)
+    if case.break_ or case.remove:
+        _ends(converger, "unchanged")
+        assert converger.drift() == []
+
+
+def _drifts_and_is_mended(case: Case, host: LabHost, converger: Converger) -> None:
+    host.run(case.break_, check=True)
+    (finding,) = converger.drift()
+    assert finding["resource"].startswith(f"{case.kind}[")
+    assert [each["field"] for each in finding["differences"]] == case.drift
+    _ends(converger, "changed")
+    for expectation in case.look:
+        look(host, expectation)
+    assert converger.drift() == []
+
+
+def _is_removed(case: Case, host: LabHost, converger: Converger) -> None:
+    _ends(converger, "changed", **case.remove)
+    for expectation in case.gone:
+        look(host, expectation)
+    _ends(converger, "unchanged", **case.remove)
+
+
+def _ends(converger: Converger, outcome: str, **changed: Any) -> Event:
+    end, events = converger.run(**changed)
+    assert end["outcome"] == "successful", end
+    assert [event["kind"] for event in events] == [outcome], events
+    return events[0]
