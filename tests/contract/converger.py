@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import secrets
 import tarfile
@@ -87,8 +88,9 @@ class Converger:
 
 
 def archive(files: dict[str, str]) -> bytes:
+    """A tar.gz that is the same for the same files."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
         for path, text in sorted(files.items()):
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(text.encode()), 0o644

@@ -27,7 +27,8 @@ class Directory(Resource):
     mode            four octal digits; None leaves it (a new directory gets 0755)
     owner, group    name or number; None leaves it (a new directory gets root)
     parents         make missing parents too, 0755 root
-    exists          False removes it; one that is not empty only with `recursive=True`
+    recursive       with exists=False, remove all that is in it too
+    exists          False removes it
 
     >>> Directory("/srv/www", mode="0755", owner="root")
     Directory('/srv/www', mode='0755', owner='root')

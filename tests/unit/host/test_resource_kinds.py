@@ -1,0 +1,127 @@
+"""What every kind owes: a docstring with an example that is true, documented fields, cases for its contract, clear mistakes."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import re
+from typing import Any
+
+import pytest
+
+import cookline
+from cookline.errors import ResourceUsageError
+from cookline.host.resources.base import Action, Resource
+from tests.contract.cases import DIRECTORY, all_cases
+
+BASES = ("Resource", "Action")
+
+
+def exported(base: type) -> list[str]:
+    modules = {name: importlib.import_module(module) for name, module in cookline.EXPORTS.items()}
+    kinds = {name: getattr(module, name) for name, module in modules.items() if name not in BASES}
+    return [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, base)]
+
+
+KINDS = exported(Resource)
+ACTIONS = exported(Action)
+COMMON = set(Resource.__dataclass_fields__)
+
+
+def test_there_are_fourteen_kinds_and_three_actions() -> None:
+    assert len(KINDS) == 14
+    assert sorted(ACTIONS) == ["Reload", "Restart", "Run"]
+
+
+@pytest.mark.parametrize("name", KINDS + ACTIONS)
+def test_docstring_has_an_example_that_is_true(name: str) -> None:
+    kind = getattr(cookline, name)
+    assert kind.__doc__, f"{name} has no docstring"
+    (test,) = doctest.DocTestFinder(recurse=False).find(kind, name, globs={**vars(importlib.import_module(kind.__module__))})
+    assert test.examples, f"{name} has no example"
+    assert any(f"{name}(" in example.source for example in test.examples)
+    output: list[str] = []
+    result = doctest.DocTestRunner(verbose=False).run(test, out=output.append)
+    assert result.failed == 0, "".join(output)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_field_is_documented(name: str) -> None:
+    kind = getattr(cookline, name)
+    text = "\n".join(base.__doc__ or "" for base in kind.__mro__ if issubclass(base, Resource))
+    for field in set(kind.__dataclass_fields__) - COMMON:
+        assert re.search(rf"^ *(?:\w+, )*{field}\b|; {field}:", text, re.MULTILINE), f"{name}: {field} is not documented"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_has_cases_of_its_contract(name: str) -> None:
+    cases = [case for case in all_cases() if case.kind == name]
+    assert cases, f"{DIRECTORY / name} has no case"
+    assert all(case.look or case.error for case in cases), "a case must look at the host"
+    if getattr(cookline, name).has_state:
+        assert any(case.break_ and case.drift for case in cases), f"no case of {name} drifts"
+    if name != "Execute":
+        assert any(case.remove and case.gone for case in cases), f"no case of {name} removes it"
+
+
+def test_every_case_is_of_a_kind_and_makes_a_resource() -> None:
+    for case in all_cases():
+        assert case.kind in KINDS, f"{case.kind} is no kind"
+        getattr(cookline, case.kind)(**case.resource)
+
+
+@pytest.mark.parametrize("case", [case for case in all_cases() if not case.error], ids=lambda case: f"{case.kind}-{case.name}")
+def test_a_declaration_is_json_and_makes_the_resource_again(case: Any) -> None:
+    kind = getattr(cookline, case.kind)
+    resource = kind(**case.resource)
+    if case.kind in ("Template", "CookbookFile"):
+        resource._set(content_sha256="0" * 64)
+    declaration = json.loads(json.dumps(resource.declaration()))
+    again = kind.from_declaration(declaration)
+    assert isinstance(again, Resource)
+    assert json.loads(json.dumps(again.declaration())) == declaration
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_mistyped_field_names_the_right_one(name: str) -> None:
+    kind = getattr(cookline, name)
+    field = next(field for field in list(kind.__dataclass_fields__) if field not in COMMON and len(field) > 3)
+    mistyped = field[:-1] + "x"
+    with pytest.raises(ResourceUsageError, match=f"{name} has no field '{mistyped}'; did you mean '{field}'"):
+        kind("x", **{mistyped: 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "fields", "message"),
+    [
+        ("File", ["etc/motd"], {}, "needs an absolute path without '..', not 'etc/motd'"),
+        ("File", ["/etc/../motd"], {}, "needs an absolute path without '..'"),
+        ("File", ["/etc/motd"], {"mode": "rw-r--r--"}, "write it as four octal digits"),
+        ("File", ["/etc/motd"], {"content": 7}, "content of type int"),
+        ("File", ["/etc/motd"], {"verify": "true"}, r"`verify` needs %\{path\}"),
+        ("Template", ["/etc/motd"], {"values": ["a"]}, "give a mapping"),
+        ("Link", ["/etc/motd"], {}, "needs a target"),
+        ("Package", ["Nginx; rm"], {}, "not 'Nginx; rm'"),
+        ("Package", [[]], {}, "needs a name"),
+        ("Package", [["a1", "b1"]], {"version": "1"}, "only with one name"),
+        ("Service", ["nginx"], {}, "manages nothing"),
+        ("Service", ["../x"], {"running": True}, "name of a unit"),
+        ("SystemdUnit", ["shop"], {"content": ""}, "with its suffix"),
+        ("SystemdUnit", ["shop.service"], {}, "either content or source"),
+        ("User", ["Shop"], {}, "small letters"),
+        ("User", ["shop"], {"comment": "a:b"}, "colon"),
+        ("Group", ["shop"], {"members": "ops"}, "list of members"),
+        ("Cron", ["a.b", "x"], {}, "cron skips other files"),
+        ("Cron", ["a"], {}, "needs a command"),
+        ("Cron", ["a", "x"], {"minute": "* *"}, "crontab"),
+        ("Execute", [""], {}, "needs a command"),
+        ("LineInFile", ["/etc/motd", "a\nb"], {}, "has several"),
+        ("LineInFile", ["/etc/motd", "a"], {"match": "("}, "no regular expression"),
+        ("Release", ["../x"], {}, "short name of an app"),
+        ("Release", ["shop"], {"shared": {"../log": "log"}}, "no path in a release"),
+    ],
+)
+def test_wrong_values_are_told_in_words(kind: str, values: list[Any], fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ResourceUsageError, match=message):
+        getattr(cookline, kind)(*values, **fields)
