@@ -205,6 +205,7 @@ class Instance(Model):
     connect_timeout: Seconds = 10.0
     python: Annotated[str, _named(PYTHON, "the path of a Python on the host")] = "python3"
     become: bool = True
+    bootstrap: Literal["apt"] | None = None
     report: Literal["ssh", "https"] | None = None
     attributes: Attributes = {}
     settings: Annotated[dict[str, Any], BeforeValidator(_mapping)] = {}

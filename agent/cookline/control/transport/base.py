@@ -28,6 +28,7 @@ class Target:
     ssh_config       path of the ssh_config that is honoured; None is ~/.ssh/config
     known_hosts      files with pinned keys, the first is written by `cookline trust`
     connect_timeout  seconds for TCP, banner and authentication each
+    bootstrap        "apt" installs python3 when the host has none; None leaves hosts as they are
     transport        "ssh", "local" or "dummy"
     options          settings of one transport (the dummy's knobs)
     """
@@ -42,6 +43,7 @@ class Target:
     ssh_config: str | None = None
     known_hosts: tuple[str, ...] = ()
     connect_timeout: float = 10.0
+    bootstrap: str | None = None
     transport: str = "ssh"
     options: Mapping[str, Any] = field(default_factory=dict)
 

@@ -14,7 +14,7 @@ import os
 import shlex
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -202,13 +202,15 @@ def boot_command(target: Target, hashes: Mapping[str, str]) -> str:
     It passes through whatever login shell the user has: one line, single quotes alone. `env` fixes the language of sudo's and
     the shell's messages, which `conversation.py` reads.
     """
-    words = ["exec", "env", "LC_ALL=C.UTF-8"]
-    if target.become and target.user not in (None, "root"):
-        words += ["sudo", "-n", "-H", "--"]
     # -I -S: nothing of the host's own Python environment; exec("..") keeps the loader on one line
-    words += [target.python, "-I", "-S", "-c", _one_line(LOADER)]
-    words += [f"{machine}={tree}" for machine, tree in sorted(hashes.items())]
-    return " ".join(words[:1] + [shlex.quote(word) for word in words[1:]])
+    words = [target.python, "-I", "-S", "-c", _one_line(LOADER)]
+    return as_root(target, [*words, *(f"{machine}={tree}" for machine, tree in sorted(hashes.items()))])
+
+
+def as_root(target: Target, words: Sequence[str]) -> str:
+    """A command line that runs `words` as root, or as whom the target says."""
+    become = ["sudo", "-n", "-H", "--"] if target.become and target.user not in (None, "root") else []
+    return "exec " + " ".join(shlex.quote(word) for word in ["env", "LC_ALL=C.UTF-8", *become, *words])
 
 
 def _one_line(source: str) -> str:

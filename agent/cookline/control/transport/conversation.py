@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from cookline.control.transport.base import LinkLost, Target
+from cookline.control.transport.bootstrap import install_python
 from cookline.control.transport.bundle import Bundle
 from cookline.control.transport.bundle import bundle as current_bundle
 from cookline.control.transport.diagnosis import UnknownRun
@@ -59,6 +60,7 @@ class Conversation:
         self.bundle = bundle or current_bundle()
         self.reconnect_for = reconnect_for
         self.on_link = on_link or (lambda text: None)
+        self.name = target.instance
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
@@ -126,7 +128,17 @@ class Conversation:
             session.close()
 
     def session(self) -> Session:
-        """A new command on the host that has said hello."""
+        """A new command on the host that has said hello. Installs python3 first where the target says so and it is missing."""
+        try:
+            return self._session()
+        except PythonMissing:
+            if self.target.bootstrap is None:
+                raise
+            self.on_link(f"{self.name}: installing python3")
+            install_python(self.pool.connection(self.target))
+            return self._session()
+
+    def _session(self) -> Session:
         try:
             return Session(self.pool.connection(self.target), self.bundle)
         except LinkLost:

@@ -65,7 +65,7 @@ def _route(name: str, port: int | None, user: str | None, target: Target, *, dep
     said = ssh_config.settings(name, target.ssh_config, user=user, port=port)
     before: list[Hop] = []
     for number, jump in enumerate(said.proxy_jump):
-        jump_user, jump_name, jump_port = _jump(jump)
+        jump_user, jump_name, jump_port = parse_place(jump)
         chain = _route(jump_name, jump_port, jump_user, target, depth=depth + 1)
         before += chain if number == 0 else chain[-1:]
     own = depth == 0
@@ -85,13 +85,13 @@ def _route(name: str, port: int | None, user: str | None, target: Target, *, dep
             identity_files=explicit if own and explicit else (*said.identity_files, *explicit),
             identities_only=said.identities_only or (own and bool(explicit)),
             timeout=said.connect_timeout if said.connect_timeout is not None else target.connect_timeout,
-            trust_hint=f"cookline trust {target.instance}" if own else f"cookline trust {name}",
+            trust_hint=f"cookline trust {target.instance if own else known_hosts.host_name(name, port or 22)}",
             proxy_command=said.proxy_command,
         ),
     ]
 
 
-def _jump(text: str) -> tuple[str | None, str, int | None]:
+def parse_place(text: str) -> tuple[str | None, str, int | None]:
     """user, host and port of "[ssh://][user@]host[:port]"."""
     user, _, place = text.strip().removeprefix("ssh://").rpartition("@")
     host, _, port = place.rpartition(":") if place.count(":") == 1 or "]:" in place else (place, "", "")
@@ -402,26 +402,46 @@ class SshConnection:
             transport.close()
 
 
-def scan(target: Target) -> list[known_hosts.HostKey]:
-    """The key that the host shows now, unchecked: for `cookline trust` alone. Jump hosts on the way are checked."""
+@dataclass(frozen=True)
+class Shown:
+    """What a host shows and what is known of it; `name` is the one that its key is known under (see known_hosts.host_name)."""
 
+    name: str
+    place: str
+    key: known_hosts.HostKey
+    known: list[known_hosts.HostKey]
+
+    @property
+    def status(self) -> str:
+        """trusted, new, changed or revoked."""
+        same = [key for key in self.known if (key.kind, key.blob) == (self.key.kind, self.key.blob)]
+        if same:
+            return "revoked" if any(key.revoked for key in same) else "trusted"
+        return "changed" if self.known else "new"
+
+
+def scan(target: Target) -> Shown:
+    """The key that the host shows now, not checked: for `cookline trust` alone. Jump hosts on the way are checked."""
     hops = route(target)
     opened: list[paramiko.Transport] = []
     try:
         for hop in hops[:-1]:
             opened.append(_login(hop, _way(hop, opened[-1] if opened else None)))
-        return [_shown(hops[-1], _way(hops[-1], opened[-1] if opened else None))]
+        last = hops[-1]
+        known = known_hosts.lookup(last.known_hosts, last.key_name)
+        return Shown(last.key_name, last.place, _shown_key(last, known, _way(last, opened[-1] if opened else None)), known)
     finally:
         for transport in reversed(opened):
             transport.close()
 
 
-def _shown(hop: Hop, way: Any) -> known_hosts.HostKey:
+def _shown_key(hop: Hop, known: list[known_hosts.HostKey], way: Any) -> known_hosts.HostKey:
     import paramiko
 
     transport = paramiko.Transport(way)
     try:
         transport.banner_timeout = hop.timeout
+        _prefer(transport, known)
         transport.start_client(timeout=hop.timeout)
         key = transport.get_remote_server_key()
         return known_hosts.HostKey(key.get_name(), key.get_base64())

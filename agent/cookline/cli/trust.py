@@ -1,0 +1,124 @@
+"""cookline trust: look at a host's key and pin it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cookline.cli.options import AsJson
+from cookline.cli.session import session
+from cookline.errors import EXIT_DIFFERS, HostKeyError
+
+if TYPE_CHECKING:
+    from cookline.control.transport.base import Target
+    from cookline.control.transport.ssh import Shown
+
+
+def trust(
+    names: Annotated[list[str], typer.Argument(metavar="HOST...", help="Instances of pushed stacks, or [user@]host[:port].")],
+    stack: Annotated[str, typer.Option("--stack", help="The stack whose instances are meant; every stack without it.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Pin without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the key of a host, the pinned one beside it when it changed, and pin what you agree to.
+
+    Pins go to .cookline/known_hosts. Without a terminal and without --yes nothing is pinned. Exit code 3: a key is not trusted.
+
+    Example: cookline trust web1
+    """
+    results = [_trust(name, stack, yes, quiet=as_json) for name in names]
+    if as_json:
+        session().json(results)
+    if not all(result["trusted"] for result in results):
+        raise typer.Exit(EXIT_DIFFERS)
+
+
+def _trust(name: str, stack: str, yes: bool, *, quiet: bool) -> dict[str, Any]:
+    from cookline.control.transport import known_hosts
+    from cookline.control.transport.ssh import scan
+
+    here = session()
+    pins = str(here.directory / "known_hosts")
+    shown = scan(_target(name, stack, pins))
+    if not quiet:
+        _print(name, shown)
+    if shown.status == "revoked":
+        raise HostKeyError(f"{name} shows a key that is marked as revoked: {shown.key}", hint="replace the host's keys")
+    trusted = shown.status == "trusted"
+    if not trusted and (yes or (not quiet and _agreed(name))):
+        known_hosts.pin(pins, shown.name, [shown.key])
+        trusted = True
+        if not quiet:
+            here.say(f"pinned in {pins}")
+    return {
+        "name": name,
+        "address": shown.place,
+        "status": shown.status,
+        "trusted": trusted,
+        "key": _described(shown.key),
+        "known": [_described(key) for key in shown.known],
+    }
+
+
+def _described(key: Any) -> dict[str, Any]:
+    return {**asdict(key), "fingerprint": key.fingerprint}
+
+
+def _print(name: str, shown: Shown) -> None:
+    here = session()
+    where = name if name == shown.place else f"{name} ({shown.place})"
+    words = {
+        "trusted": "shows the key that is pinned",
+        "new": "is not known yet",
+        "changed": "shows ANOTHER KEY than the pinned one",
+    }
+    here.say(f"{where} {words.get(shown.status, shown.status)}")
+    for key in shown.known:
+        here.say(f"  pinned  {key}  {key.file}:{key.line}")
+    if shown.status != "trusted":
+        here.say(f"  shown   {shown.key}")
+
+
+def _agreed(name: str) -> bool:
+    here = session()
+    if not here.terminal.interactive:
+        here.warn(f"nothing is pinned; when the key is right: cookline trust {name} --yes")
+        return False
+    return typer.confirm("Is it the right one (ssh-keygen -l on the host shows it)? Pin it?", default=False)
+
+
+def _target(name: str, stack: str, pins: str) -> Target:
+    """The instance of that name of a pushed stack, else an address. Raises SelectorError for an unknown stack."""
+    from cookline.control.transport.base import Target
+    from cookline.control.transport.ssh import parse_place
+
+    known = (pins, "~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+    found = _instance(name, stack)
+    if found is not None:
+        return Target(name, known_hosts=known, **found)
+    user, address, port = parse_place(name)
+    return Target(name, address, port=port, user=user, known_hosts=known)
+
+
+def _instance(name: str, stack: str) -> dict[str, Any] | None:
+    here = session()
+    if not stack and not (here.directory / "store.db").exists():
+        return None
+    from cookline.control.stack.revision import Revision
+
+    for each in [stack] if stack else here.store.revisions.stacks():
+        pushed = here.store.revisions.get(each)
+        definition = Revision.load(dict(pushed.content)).stack.instances.get(name)
+        if definition is None:
+            continue
+        host = next((one.host for one in here.store.instances.of(pushed.stack_id) if one.name == name), {})
+        return {
+            "address": str(definition.address or host.get("address") or name),
+            "port": definition.port or host.get("port"),
+            "user": definition.user,
+            "ssh_config": definition.ssh_config,
+            "connect_timeout": definition.connect_timeout,
+        }
+    return None
