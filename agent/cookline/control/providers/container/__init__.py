@@ -2,5 +2,5 @@
 
 provider.py is the way in. requirements = what the machine must have; image = the root file system that all hosts share;
 packages = the apt repository that they install from; project = what is recorded on disk; network, cgroup, machine = the three
-things that a host is made of; faults = how a host is hurt on purpose.
+things that a host is made of; runtime = what the machine grants them all; faults = how a host is hurt on purpose.
 """

@@ -11,10 +11,9 @@ import socket
 import time
 from pathlib import Path
 
-from cookline.control.providers.container import cgroup
 from cookline.control.providers.container.cgroup import ControlGroup
 from cookline.control.providers.container.image import USERS, Image
-from cookline.control.providers.container.project import Project, Record, machine_lock, make_key, public_key
+from cookline.control.providers.container.project import Project, Record, make_key, public_key
 from cookline.control.providers.container.requirements import run, write
 from cookline.errors import CommandError, RunError
 
@@ -212,42 +211,4 @@ def _colons(path: str) -> str:
 def _ssh_answers(address: str) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=2) as connection:
         return connection.recv(4) == b"SSH-"
-    return False
-
-
-def prepare_runtime(coming: int) -> None:
-    """What the machine must grant before `coming` more hosts boot.
-
-    systemd-nspawn can only work when /run/systemd/nspawn is on a tmpfs; where /run is none, it gets one of its own.
-    """
-    place = Path("/run/systemd/nspawn")
-    with machine_lock():
-        place.mkdir(parents=True, exist_ok=True)
-        if run("stat", "--file-system", "--format=%T", str(place)).strip() != "tmpfs":
-            run("mount", "-t", "tmpfs", "-o", "mode=755", "cookline", str(place))
-        _allow_watches(len([*cgroup.parent().glob("ck*")]) + coming)
-
-
-def _allow_watches(hosts: int) -> None:
-    """All hosts share root's inotify instances, 128 on Debian; a host at rest takes 7, half of the limit is left to others."""
-    limit = Path("/proc/sys/fs/inotify/max_user_instances")
-    if int(limit.read_text()) < 2 * 7 * hosts:
-        limit.write_text(str(2 * 7 * hosts))
-
-
-def release_runtime() -> None:
-    """Take away the tmpfs that prepare_runtime made, once no systemd-nspawn is left on the machine."""
-    place = Path("/run/systemd/nspawn")
-    with machine_lock():
-        ours = any(line.split()[:2] == ["cookline", str(place)] for line in Path("/proc/self/mounts").read_text().splitlines())
-        if ours and not _nspawn_runs():
-            with contextlib.suppress(CommandError):
-                run("umount", str(place))
-
-
-def _nspawn_runs() -> bool:
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        with contextlib.suppress(OSError):
-            if path.read_text().strip() == "systemd-nspawn":
-                return True
     return False

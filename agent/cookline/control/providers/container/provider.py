@@ -13,10 +13,11 @@ from cookline.control.providers.base import Host, HostRequest, Progress
 from cookline.control.providers.container import image, packages
 from cookline.control.providers.container.faults import Faults
 from cookline.control.providers.container.image import Image
-from cookline.control.providers.container.machine import Machine, prepare_runtime, release_runtime
+from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.network import Network
 from cookline.control.providers.container.project import Project, Record
 from cookline.control.providers.container.requirements import require_programs, require_root
+from cookline.control.providers.container.runtime import prepare_runtime, release_runtime
 from cookline.errors import UsageError, did_you_mean
 
 SETTINGS = ("image", "packages")
