@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from typing import Any, BinaryIO, Callable, Dict
 
 from cookline.errors import CooklineError
@@ -103,7 +104,7 @@ def _collect(wire: Wire, message: Message) -> None:
     for record in collect(int(message.get("acknowledge", 0)), int(message.get("limit", 10_000))):
         wire.sink.write(encode({"kind": "record", "record": record}))
         count += 1
-    wire.write({"kind": "answer", "records": count, "owed": _owed()})
+    wire.write({"kind": "answer", "records": count, "now": time.time(), "owed": _owed()})
 
 
 def _drift(wire: Wire, message: Message) -> None:

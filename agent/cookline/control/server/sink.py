@@ -1,0 +1,143 @@
+"""The embedded sink: CloudWatch's API on a port of this machine, and where the agents' metrics go."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cookline.errors import CooklineError
+
+if TYPE_CHECKING:
+    from cookline.cloudwatch.store import MetricStore
+
+Put = Callable[[str, Sequence[Mapping[str, Any]]], None]
+
+# Unassigned by IANA; cloudwatch clients are told the whole address anyway.
+DEFAULT_PORT = 8487
+START_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a CloudWatch client needs; kept in `.cookline/sink.json`, 0600."""
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str
+
+    @classmethod
+    def of(cls, directory: Path, endpoint: str) -> Access:
+        """The directory's keys, made at the first start, with today's address."""
+        path = directory / "sink.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        access = cls(
+            endpoint,
+            "us-east-1",
+            known.get("access_key") or "COOKLINE" + secrets.token_hex(6).upper(),
+            known.get("secret_key") or secrets.token_urlsafe(30),
+        )
+        staged = path.with_suffix(".new")
+        with open(os.open(staged, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+            json.dump(asdict(access), file)
+        staged.replace(path)
+        return access
+
+
+class Sink:
+    """The metric store of a cookline directory, served over HTTP on `host`:`port` by a thread of this process.
+
+    Raises CooklineError when the port is taken.
+    """
+
+    def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+        from cookline.cloudwatch.store import MetricStore
+
+        self._socket = _listen(host, port)
+        self.access = Access.of(directory, f"http://{host}:{self._socket.getsockname()[1]}")
+        self.store: MetricStore = MetricStore(directory / "metrics.db")
+        self._server = _Server(self.store, self.access)
+        self._thread = threading.Thread(target=self._server.run, args=(self._socket,), name="sink", daemon=True)
+        self._thread.start()
+        if not self._server.started.wait(START_SECONDS):
+            raise CooklineError(f"the sink at {self.access.endpoint} did not start within {START_SECONDS:g} s")
+
+    def put(self, namespace: str, data: Sequence[Mapping[str, Any]]) -> None:
+        self.store.put(namespace, data)
+
+    def close(self) -> None:
+        self._server.stop()
+        self._thread.join(timeout=5)
+        self._socket.close()
+        self.store.close()
+
+
+class _Server:
+    def __init__(self, store: MetricStore, access: Access) -> None:
+        import uvicorn
+
+        from cookline.cloudwatch.app import create_app
+        from cookline.cloudwatch.sigv4 import Credential
+
+        credential = Credential(access.access_key, access.secret_key)
+        application = create_app(store, {credential.access_key: credential}.get)
+        config = uvicorn.Config(
+            application, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
+        )
+        self._uvicorn = uvicorn.Server(config)
+        self.started = threading.Event()
+
+    def run(self, listening: socket.socket) -> None:
+        import asyncio
+
+        async def serve() -> None:
+            task = asyncio.create_task(self._uvicorn.serve(sockets=[listening]))
+            while not self._uvicorn.started and not task.done():
+                await asyncio.sleep(0.005)
+            self.started.set()
+            await task
+
+        asyncio.run(serve())
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise CooklineError(
+            f"the sink cannot listen on {host}:{port}: {error.strerror}", hint="`cookline server --port 0` takes a free port"
+        ) from None
+    listening.listen(128)
+    return listening
+
+
+def forwarder(endpoint: str, region: str, access_key: str | None, secret_key: str | None) -> Put:
+    """Puts to a CloudWatch endpoint that the stack names (AWS or another); without keys those of the environment count."""
+    import boto3
+
+    client: Any = boto3.client(
+        "cloudwatch",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )
+
+    def put(namespace: str, data: Sequence[Mapping[str, Any]]) -> None:
+        for start in range(0, len(data), 1000):  # PutMetricData: at most 1,000 metrics in one request
+            client.put_metric_data(Namespace=namespace, MetricData=list(data[start : start + 1000]))
+
+    return put
