@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import click
 import typer
 
 from cookline.cli.session import Session, enter
@@ -46,10 +45,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Hosts and server"),
 }
 
-PANEL = "rich_help_panel"
+# typer brings its own copy of click or uses click itself, by version; its public BadParameter leads to the class in use.
+ClickError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
-def application(arguments: list[str]) -> click.Command:
+def application(arguments: list[str]) -> Any:
     """The click command for these arguments. Only the module of the command that is meant is imported."""
     word = next((each for each in arguments if not each.startswith("-")), "")
     names = [word] if word in COMMANDS else list(COMMANDS)
@@ -83,16 +83,16 @@ def run_command(arguments: list[str], session: Session) -> int:
     try:
         result = application(arguments).main(args=arguments or ["--help"], prog_name="cookline", standalone_mode=False)
         return result if isinstance(result, int) else EXIT_OK
-    except click.exceptions.Exit as ending:
+    except typer.Exit as ending:
         return ending.exit_code
-    except click.ClickException as error:
+    except ClickError as error:
         session.warn(f"cookline: {error.format_message()}")
         _usage_hint(error, session)
         return EXIT_USAGE
     except CooklineError as error:
         session.warn(f"cookline: {error}")
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         session.warn("interrupted")
         return EXIT_INTERRUPTED
     except Exception as error:
@@ -101,7 +101,7 @@ def run_command(arguments: list[str], session: Session) -> int:
         session.close()
 
 
-def _usage_hint(error: click.ClickException, session: Session) -> None:
+def _usage_hint(error: Any, session: Session) -> None:
     context = getattr(error, "ctx", None)
     if context is not None:
         session.warn(f"  {context.command_path} --help shows how it is used")

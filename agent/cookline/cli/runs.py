@@ -59,7 +59,7 @@ def show(
     here = session()
     found = here.store.runs.find(run)
     records = here.store.runs.of_command(found.id) if hasattr(found, "kind") else [found]
-    reports = [(record, list(here.store.reports.read(record.id))) for record in records]
+    reports = [(record, list(here.store.reports.events(record.id))) for record in records]
     if as_json:
         here.json([{**asdict(record), "events": events} for record, events in reports])
         return
