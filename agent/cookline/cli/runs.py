@@ -31,11 +31,15 @@ def runs(
     commands = here.store.runs.commands(here.store.revisions.stack_id(stack), limit)
     listed = [(command, here.store.runs.of_command(command.id)) for command in commands]
     if as_json:
-        here.json([{**asdict(command), "runs": [asdict(run) for run in parts]} for command, parts in listed])
+        here.json([{**asdict(command), "runs": [_run(run) for run in parts]} for command, parts in listed])
         return
     columns = ("id", "at", "command", "by", "instance", "event", "outcome", "changed", "seconds", "reason")
     rows = [row for command, parts in listed for row in _rows(command, parts)]
     table(here, columns, rows)
+
+
+def _run(run: RunRecord) -> dict[str, Any]:
+    return {**asdict(run), "changed": run.changed}
 
 
 def _rows(command: CommandRecord, parts: list[RunRecord]) -> list[tuple[Any, ...]]:

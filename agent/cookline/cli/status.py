@@ -58,7 +58,7 @@ def _instance(instance: Any, now: float) -> dict[str, Any]:
         "changed": instance.last_changed,
         "heartbeat_age": None if heard is None else round(heard, 1),
         # without a server nobody listens to heartbeats: then this is the time since the last contact
-        "heartbeat_by": instance.heartbeat_kind or "contact",
+        "heartbeat_by": instance.heartbeat_of,
         "owed": [debt["action"] for debt in instance.owed],
     }
 

@@ -59,7 +59,7 @@ def line_of(event: Mapping[str, Any]) -> str | None:
     if kind == "log" and event.get("level") != "metric":
         return f"  {printable(event.get('level'))}: {printable(event.get('text'))}"
     if kind == "state":
-        return f"  {printable(event.get('text'))}"
+        return f"  {printable(event.get('before'))} > {printable(event.get('state'))}"
     if kind == "run_finished":
         reason = f": {printable(event.get('reason'))}" if event.get("reason") else ""
         return f"  {printable(event.get('outcome'))}, {totals(event.get('totals') or {})}{reason}"

@@ -9,6 +9,9 @@ from typing import Any
 # All of C0 but newline and tab, DEL, C1, and the bidirectional overrides that reorder what is read.
 HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+# What the host writes in place of a value that is nobody's business (host/run/masking.py).
+MASK = "*****FILTERED*****"
+
 
 def printable(value: Any) -> str:
     """`value` as text with control characters as visible escapes ("\\x1b")."""
@@ -17,13 +20,16 @@ def printable(value: Any) -> str:
 
 def changes(event: Mapping[str, Any]) -> str:
     """ "mode 0600 -> 0644, owner root -> www-data" of a resource event."""
-    shown = []
+    shown, hidden = [], []
     for each in event.get("changes") or []:
+        if each.get("to") == MASK:
+            hidden.append(printable(each.get("field")))
+            continue
         before, after = _short(each.get("from")), _short(each.get("to"))
         shown.append(
             f"{printable(each.get('field'))} {before} -> {after}" if before else f"{printable(each.get('field'))} {after}"
         )
-    return ", ".join(shown)
+    return ", ".join([*shown, *([f"{', '.join(hidden)} (not shown)"] if hidden else [])])
 
 
 def _short(value: Any) -> str:
