@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,9 @@ class Course:
         runs = [run for run in self.store.runs.of_command(command_id, 0) if power.get(run.id) == "on" and run.outcome is None]
         instances = [self.store.instances.get(run.instance_id) for run in runs]
         for instance in instances:
-            self._walk(instance, "requested", "pending", "booting")
-        errors = self.hosts.power_on(revision, instances, lambda text: self.progress.tell("", "progress", text=text))
+            self._walk(command_id, instance, "requested", "pending", "booting")
+        say = functools.partial(self.progress.tell, "", "progress", command=command_id)
+        errors = self.hosts.power_on(revision, instances, lambda text: say(text=text))
         for run in runs:
             if run.instance in errors:
                 self.runner.fail(run.id, errors[run.instance])
@@ -100,11 +102,11 @@ class Course:
             cancelled=record.cancelled is not None,
         )
 
-    def _walk(self, instance: Instance, *states: str) -> None:
+    def _walk(self, command_id: str, instance: Instance, *states: str) -> None:
         """Move through `states` as far as they lie ahead of the instance."""
         current = instance.state
         for state in states:
             if state in TRANSITIONS[current]:
                 before = move(self.store, instance.id, state)
-                self.progress.tell(instance.name, "state", state=state, before=before)
+                self.progress.tell(instance.name, "state", state=state, before=before, command=command_id)
                 current = state

@@ -125,7 +125,7 @@ class Runner:
         begun = time.monotonic()
         limit = None if request.timeout is None else request.timeout + GRACE_SECONDS
         try:
-            return verdict_of_end(self._follow(conversation, request, revision, limit))
+            return verdict_of_end(self._follow(conversation, request, revision, run.command_id, limit))
         except Unreachable:
             if limit is None or time.monotonic() - begun < limit:
                 raise
@@ -140,13 +140,13 @@ class Runner:
         return requests.build(self.store, revision, part.command, self.store.runs.run(part.run.id), instance)
 
     def _follow(
-        self, conversation: Conversation, request: RunRequest, revision: Revision, limit: float | None
+        self, conversation: Conversation, request: RunRequest, revision: Revision, command: str, limit: float | None
     ) -> Mapping[str, Any]:
         with self.store.reports.open(request.run) as report:
 
             def on_event(event: dict[str, Any]) -> None:
                 if report.add(event):
-                    self.progress.pass_on(request.instance, {**event, "run": request.run})
+                    self.progress.pass_on(request.instance, {**event, "run": request.run, "command": command})
 
             return conversation.run(request, requests.KeptTrees(self.store, revision), on_event, limit)
 
@@ -177,7 +177,7 @@ class Runner:
 
     def _tell_state(self, part: Part, before: str, state: str) -> None:
         if before != state:
-            self.progress.tell(part.run.instance, "state", state=state, before=before)
+            self.progress.tell(part.run.instance, "state", state=state, before=before, command=part.run.command_id)
 
     def _settle(self, part: Part, verdict: Verdict) -> None:
         """The run's end, the instance's state and its last event, all or nothing."""
@@ -214,7 +214,7 @@ class Runner:
         self.store.instances.record(part.run.instance_id, **values)
 
     def _say(self, run: RunRecord, text: str) -> None:
-        self.progress.tell(run.instance, "progress", text=text, run=run.id)
+        self.progress.tell(run.instance, "progress", text=text, run=run.id, command=run.command_id)
 
 
 def end_state(rule: Rule, current: str, verdict: Verdict) -> str:
