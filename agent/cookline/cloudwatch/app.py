@@ -97,21 +97,28 @@ def _request(scope: Message) -> Request:
 
 
 async def _read_body(request: Request, receive: Receive) -> bytes:
-    """The whole body, or the fault of one that is (or says that it will be) too large."""
+    """The whole body, or the fault of one that is too large.
+
+    Such a body is read on into nothing, as far as is reasonable: a client that is cut off while sending never sees the answer.
+    """
     announced = request.headers.get("content-length", "0")
-    if not announced.isascii() or not announced.isdigit() or int(announced[:20]) > codec.MAX_BODY:
+    if not announced.isascii() or not announced.isdigit() or int(announced[:20]) > _MAX_DISCARDED:
         raise faults.too_large(codec.MAX_BODY)
     parts, length, more = [], 0, True
-    while more:
+    while more and length <= _MAX_DISCARDED:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        parts.append(message.get("body", b""))
-        length += len(parts[-1])
-        if length > codec.MAX_BODY:
-            raise faults.too_large(codec.MAX_BODY)
+        length += len(message.get("body", b""))
+        if length <= codec.MAX_BODY:
+            parts.append(message.get("body", b""))
         more = message.get("more_body", False)
+    if length > codec.MAX_BODY:
+        raise faults.too_large(codec.MAX_BODY)
     return b"".join(parts)
+
+
+_MAX_DISCARDED = 16 * codec.MAX_BODY
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -124,7 +124,7 @@ def dimension_pairs(value: Any, at: str) -> list[tuple[str, str]]:
     if not isinstance(value, (list, tuple)):
         raise faults.malformed(f"{at} is not a list")
     if len(value) > MAX_DIMENSIONS:
-        raise faults.invalid(f"The collection {at} must not have a size greater than {MAX_DIMENSIONS}.")
+        raise faults.constraint(shown(value), at, f"Member must have length less than or equal to {MAX_DIMENSIONS}")
     pairs = []
     for index, each in enumerate(value, 1):
         if not isinstance(each, Mapping):

@@ -7,6 +7,7 @@ Points under a minute and the values behind percentiles are kept for 3 hours, po
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 
 HOUR, DAY = 3600, 86400
 RAW_AGE = 3 * HOUR
@@ -28,8 +29,11 @@ def arriving(timestamp: int, resolution: int, now: float) -> tuple[int, int, boo
     return timestamp // 60 * 60, 60, False
 
 
-def maintain(connection: sqlite3.Connection, now: float) -> None:
-    """Merge what has passed each age, drop what nobody may ask for any more, forget metrics without points."""
+def maintain(connection: sqlite3.Connection, now: float) -> Iterator[bool]:
+    """Merge what has passed each age, drop what nobody may ask for any more, forget metrics without points.
+
+    Yields True after each transaction, so that others may write in between.
+    """
     highest = connection.execute("SELECT coalesce(max(id), 0) FROM metric").fetchone()[0]
     marks = dict(connection.execute("SELECT span, until FROM thinned"))
     for age, span in STEPS:
@@ -39,10 +43,12 @@ def maintain(connection: sqlite3.Connection, now: float) -> None:
             continue
         for first in range(0, highest + 1, _CHUNK):
             _merge(connection, first, since, until, span)
+            yield True
         connection.execute("INSERT OR REPLACE INTO thinned VALUES (?, ?)", (span, until))
     for first in range(0, highest + 1, _CHUNK):
         bound = (first, first + _CHUNK, int(now - RETENTION))
         connection.execute(f"DELETE FROM point WHERE {_IN_CHUNK} AND ts < ?", bound)
+        yield True
     connection.execute("DELETE FROM metric WHERE NOT EXISTS (SELECT 1 FROM point WHERE metric_id = id)")
 
 

@@ -203,10 +203,14 @@ class MetricStore:
         return [(row[0], row[1], row[2], [{"Name": n, "Value": v} for n, v in json.loads(row[3])]) for row in rows]
 
     def maintain(self, now: float | None = None) -> None:
-        """Merge and thin what has aged; call it every few minutes."""
-        with self._lock:
-            rollup.maintain(self._writer, time.time() if now is None else now)
-            self._ids.clear()
+        """Merge and thin what has aged; call it every few minutes, from a thread. Puts get in between its steps."""
+        steps = rollup.maintain(self._writer, time.time() if now is None else now)
+        going = True
+        while going:
+            with self._lock:
+                going = next(steps, False)
+                # metrics may have been forgotten
+                self._ids.clear()
 
 
 def _aggregate(timestamp: int, unit: str | None, rows: Sequence[tuple[Any, ...]], values: bool) -> Aggregate:
