@@ -15,7 +15,7 @@ from cookline.errors import UsageError
 
 if TYPE_CHECKING:
     from cookline.control.stack.attributes import Candidate
-    from cookline.control.stack.loading import Definition
+    from cookline.control.stack.definition import Definition
 
 
 def explain(

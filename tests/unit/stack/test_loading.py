@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cookline.control.stack.document import collect
 from cookline.control.stack.loading import Definition, load_stack, parse_stack
+from cookline.control.stack.reading import collect
 from cookline.control.stack.secrets import SecretReference
 from cookline.errors import StackError
 

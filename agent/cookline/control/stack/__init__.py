@@ -1,6 +1,6 @@
 """Stack definitions and cookbooks: from YAML to a frozen revision. Everything that is wrong with them is one StackError.
 
-Nothing is imported here; import the module that has the name. YAML is parsed in `document.py` alone, pydantic stays in
+Nothing is imported here; import the module that has the name. YAML is parsed in `nodes.py` alone, pydantic stays in
 `models`, `metadata` and `wording`.
 
 loading     load_stack(path, *, search=()) -> Definition                  one StackError with all problems of it all

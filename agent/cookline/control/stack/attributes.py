@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cookline.control.stack.document import Where
-from cookline.control.stack.problems import Position
+from cookline.control.stack.problems import Position, Where
 from cookline.control.stack.run_list import apps_of, instance_named
 from cookline.control.stack.secrets import SecretReference
 from cookline.errors import SelectorError, did_you_mean
 
 if TYPE_CHECKING:
-    from cookline.control.stack.loading import Definition
+    from cookline.control.stack.definition import Definition
 
 LEVELS = ("cookbook default", "stack", "layer", "instance", "app", "event")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem
-from cookline.control.stack.document import Document, Where
+from cookline.control.stack.document import Document
 from cookline.control.stack.events import LIFECYCLE_EVENTS
-from cookline.control.stack.problems import raise_problems
+from cookline.control.stack.problems import Where, raise_problems
 from cookline.errors import CookbookError, did_you_mean
 
 if TYPE_CHECKING:
-    from cookline.control.stack.loading import Definition
+    from cookline.control.stack.definition import Definition
     from cookline.control.stack.metadata import AttributeType
 
 

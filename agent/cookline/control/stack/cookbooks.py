@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cookline.control.stack.document import Document, read
+from cookline.control.stack.document import Document
 from cookline.control.stack.problems import Position, Problem, raise_problems, shown
 from cookline.errors import CookbookError, StackError, did_you_mean
 from cookline.protocol import content_hash, tree_hash
@@ -121,6 +121,7 @@ def read_cookbooks(folders: Mapping[str, Path]) -> tuple[dict[str, Cookbook], li
 
 def _read_cookbook(name: str, folder: Path, known: set[str]) -> tuple[Cookbook | None, list[Problem]]:
     from cookline.control.stack.metadata import Metadata, check_declarations
+    from cookline.control.stack.reading import read
     from cookline.control.stack.wording import validated
 
     file = folder / "cookbook.yml"

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cookline.control.stack.cookbooks import Cookbook, find_folders, packaged_cookbooks, read_cookbooks
-from cookline.control.stack.document import Document, Where, collect, read
-from cookline.control.stack.problems import Position, raise_problems
-
-if TYPE_CHECKING:
-    from cookline.control.stack.models import Stack
+from cookline.control.stack.cookbooks import find_folders, packaged_cookbooks, read_cookbooks
+from cookline.control.stack.definition import Definition as Definition
+from cookline.control.stack.document import Document
+from cookline.control.stack.problems import Position, Where, raise_problems
+from cookline.control.stack.reading import collect, read
 
 # Where cookbooks are looked for when the stack does not say, relative to its file.
 DEFAULT_SEARCH = ("cookbooks", "../cookbooks")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A stack with all cookbooks that it can use. `positions` has the places of the attributes, by their path in the file."""
-
-    stack: Stack
-    cookbooks: Mapping[str, Cookbook]
-    directory: Path
-    file: str = ""
-    positions: Mapping[Where, Position] = field(default_factory=dict)
-
-    def path(self, text: str) -> Path:
-        """A path of the definition: "~/x", absolute, or relative to the stack file."""
-        return self.directory / Path(text).expanduser()
-
-    def position(self, where: Where) -> Position:
-        """The place of an attribute, or of the nearest mapping around it."""
-        while where and where not in self.positions:
-            where = where[:-1]
-        return self.positions.get(where, Position(self.file, 1, 1))
 
 
 def load_stack(path: Path | str, *, search: Sequence[Path] = ()) -> Definition:
@@ -64,7 +41,7 @@ def _checked(document: Document, directory: Path, search: Sequence[Path]) -> Def
     if not isinstance(document.data, dict):
         if not document.problems:
             document.problem((), "a stack definition is a mapping that starts with `stack: NAME`")
-        raise_problems(document.problems, hint=None)
+        raise_problems(document.problems)
     stack = validated(Stack, document)
     folders = find_folders([*search, *_search_path(document, directory)])
     cookbooks, problems = read_cookbooks(folders)

@@ -16,6 +16,10 @@ EXCERPT_WIDTH = 120
 MOST_PROBLEMS = 50
 
 
+# The way to a value in a document: keys and indexes.
+Where = tuple[str | int, ...]
+
+
 class Mark(NamedTuple):
     """Line and column of a value, both counted from 1."""
 

@@ -8,9 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cookline.control.stack.artifact import artifact
 from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem, shipped_files, split_recipe
-from cookline.control.stack.loading import Definition, load_stack
+from cookline.control.stack.definition import Definition
 from cookline.control.stack.problems import Position, shown
 from cookline.control.stack.secrets import from_plain
 from cookline.errors import CookbookError, StackError
@@ -112,11 +111,15 @@ class Revision(Definition):
 
 def freeze(path: Path | str, *, search: Sequence[Path] = ()) -> Revision:
     """Load the stack at `path` and hash everything that its runs can need. Raises StackError and CookbookError."""
+    from cookline.control.stack.loading import load_stack
+
     return frozen(load_stack(path, search=search))
 
 
 def frozen(definition: Definition) -> Revision:
     """`definition` with the contents of its cookbooks and apps as they are now."""
+    from cookline.control.stack.artifact import artifact
+
     trees: dict[str, str] = {}
     manifests: dict[str, list[list[Any]]] = {}
     blobs: dict[str, Blob] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.stack.run_list import apps_of, instance_named
 
 if TYPE_CHECKING:
-    from cookline.control.stack.loading import Definition
+    from cookline.control.stack.definition import Definition
     from cookline.control.stack.revision import Revision
 
 # About ten days of the sixteen metrics at one a minute; then the oldest go, and the spool says so.

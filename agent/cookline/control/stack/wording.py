@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from cookline.control.stack.document import Document, Where
+from cookline.control.stack.document import Document
+from cookline.control.stack.problems import Where
 from cookline.control.stack.scalars import described
 from cookline.errors import did_you_mean
 
