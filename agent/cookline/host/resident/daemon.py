@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Optional
 
 from cookline.errors import HostStateError
 from cookline.host import paths
+from cookline.host.resident import heartbeat
 from cookline.host.resident.findings import Findings
 from cookline.host.resident.lookout import Lookout
 from cookline.host.resident.metrics import Sampler, datums, series
@@ -28,8 +29,6 @@ from cookline.host.resident.settings import Settings, load
 from cookline.host.resident.spool import Spool
 
 HEARTBEAT_SECONDS = 60.0
-# Also the last heartbeat, for whoever is on the host: `status()` reads it.
-HEARTBEAT = paths.STATE_DIRECTORY + "/heartbeat.json"
 # A fault that comes again and again is told once in so many seconds.
 REPEAT_SECONDS = 600.0
 
@@ -186,9 +185,7 @@ class Daemon:
         self.schedule.after(HEARTBEAT_SECONDS, "heartbeat", self.beat)
         data = self.condition()
         self.say("heartbeat", data)
-        import json
-
-        paths.write_private(HEARTBEAT, json.dumps({"at": time.time(), **data}).encode())
+        heartbeat.write(data)
 
     def condition(self) -> Dict[str, Any]:
         """{"pid", "bundle", "uptime" (seconds), "rss" (KB), "watch", "drift", "spool", "report"}."""

@@ -124,12 +124,13 @@ def _facts(wire: Wire, message: Message) -> None:
 
 
 def _status(wire: Wire, message: Message) -> None:
+    from cookline.host.resident import heartbeat
     from cookline.host.run.lock import holder_of_lock
 
     runs = []
     with contextlib.suppress(FileNotFoundError):
         runs = sorted(os.listdir(paths.RUNS))
-    wire.write({"kind": "answer", "lock": holder_of_lock(), "runs": runs, "owed": _owed()})
+    wire.write({"kind": "answer", "lock": holder_of_lock(), "runs": runs, "owed": _owed(), "agent": heartbeat.read()})
 
 
 def _owed() -> "list[Dict[str, Any]]":
