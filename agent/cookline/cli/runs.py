@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +71,7 @@ def show(
         _report(record, events, everything)
 
 
-def _report(record: Any, events: list[Mapping[str, Any]], everything: bool) -> None:
+def _report(record: Any, events: Sequence[Mapping[str, Any]], everything: bool) -> None:
     here = session()
     here.say(f"{record.id}  {record.event} on {record.instance}: {record.outcome or 'going on'}  {totals(record.totals)}")
     if record.reason:
