@@ -11,7 +11,8 @@ import pytest
 from cookline.control.stack.artifact import artifact
 from cookline.control.stack.attributes import explain, merged_attributes
 from cookline.control.stack.cookbooks import manifest, packaged_cookbooks, packaged_stacks
-from cookline.control.stack.loading import Definition
+from cookline.control.stack.definition import Definition
+from cookline.control.stack.loading import load_stack
 from cookline.control.stack.revision import Revision, freeze, frozen
 from cookline.control.stack.snapshot import Standing, agent_settings, snapshot
 from cookline.errors import CookbookError, StackError
@@ -51,6 +52,23 @@ def test_the_hash_does_not_depend_on_the_place_or_on_comments(project: Path, sho
     project.write_text("# a comment\n\n" + project.read_text())
     os.utime(project.parent / "apps/shop/server.py", (1, 1))
     assert freeze(project).hash == frozen(shop).hash
+
+
+def test_the_hash_depends_on_the_place_when_files_beside_the_stack_stay_there(project: Path, tmp_path: Path) -> None:
+    text = "stack: s\nlayers: {a: {}}\ninstances: {x: {layers: [a], address: h, identity_file: KEY}}\n"
+    elsewhere = tmp_path / "elsewhere/shop.yml"
+    elsewhere.parent.mkdir()
+    hashes = []
+    for key in ("keys/id", "~/.ssh/id"):
+        for file in (project, elsewhere):
+            file.write_text(text.replace("KEY", key))
+            hashes.append(frozen(load_stack(file, search=[HERE / "cookbooks"])).hash)
+    project.write_text("stack: s\nattributes: {web: {tls: {certificate: !secret file:tls.pem}}}\n")
+    here = frozen(load_stack(project, search=[HERE / "cookbooks"])).hash
+    shutil.copy(project, elsewhere)
+    assert hashes[0] != hashes[1]
+    assert hashes[2] == hashes[3]
+    assert here != frozen(load_stack(elsewhere, search=[HERE / "cookbooks"])).hash
 
 
 @pytest.mark.parametrize(

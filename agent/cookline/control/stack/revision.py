@@ -11,7 +11,7 @@ from typing import Any
 from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem, shipped_files, split_recipe
 from cookline.control.stack.definition import Definition
 from cookline.control.stack.problems import Position, shown
-from cookline.control.stack.secrets import from_plain
+from cookline.control.stack.secrets import from_plain, references
 from cookline.errors import CookbookError, StackError
 from cookline.protocol import canonical_json, content_hash, tree_hash
 
@@ -56,13 +56,24 @@ class Revision(Definition):
 
     @cached_property
     def hash(self) -> str:
-        """Equal for equal definitions and contents, wherever they lie: neither positions nor folders count."""
+        """Equal for equal definitions and contents, wherever they lie: positions do not count, and the folder does only when
+        the stack names files by their way from it that stay where they are (keys, files of secrets)."""
         plain = self.stack.plain()
         del plain["cookbooks"]
         cookbooks = {name: _cookbook_to_dict(cookbook) for name, cookbook in self.cookbooks.items()}
         for cookbook in cookbooks.values():
             del cookbook["positions"]
-        return content_hash(canonical_json({"stack": plain, "cookbooks": cookbooks, "trees": dict(self.trees)}).encode())
+        hashed: dict[str, Any] = {"stack": plain, "cookbooks": cookbooks, "trees": dict(self.trees)}
+        if self._beside():
+            hashed["directory"] = str(self.directory)
+        return content_hash(canonical_json(hashed).encode())
+
+    def _beside(self) -> list[str]:
+        """Relative paths of files that the stack leaves in the working tree."""
+        hosts = self.stack.instances.values()
+        named = [each for host in hosts for each in (host.identity_file, host.ssh_config) if each]
+        named += [each.name for each in references(self.stack) if each.kind in ("file", "age")]
+        return [path for path in named if not path.startswith(("/", "~"))]
 
     def trees_for(self, recipes: Iterable[str], apps: Iterable[str] = ()) -> dict[str, str]:
         """The trees that a run of `recipes` needs: their cookbooks with all that these depend on, and the apps' artifacts.

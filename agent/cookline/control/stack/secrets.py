@@ -84,7 +84,7 @@ def from_plain(value: Any) -> Any:
 
 
 def references(value: Any) -> list[SecretReference]:
-    """Every reference in `value`, each once, in order."""
+    """Every reference in `value` (data or models), each once, in order."""
     found: dict[SecretReference, None] = {}
     waiting = [value]
     while waiting:
@@ -93,6 +93,8 @@ def references(value: Any) -> list[SecretReference]:
             found[item] = None
         elif isinstance(item, Mapping):
             waiting.extend(reversed(list(item.values())))
+        elif hasattr(item, "model_fields_set"):
+            waiting.extend(reversed([value for _name, value in item]))
         elif isinstance(item, (list, tuple)):
             waiting.extend(reversed(item))
     return list(found)
