@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -13,7 +14,12 @@ def main() -> None:
         from cookline.cli.app import run_command
         from cookline.cli.session import Session, Terminal
 
-        status = run_command(sys.argv[1:], Session(Terminal.of_this_process()))
+        session = Session(Terminal.of_this_process())
+        session.leaving = True
+        status = run_command(sys.argv[1:], session)
+        sys.stdout.flush()
+        # not sys.exit: it waits for threads, also for those that follow runs which the user has detached from
+        os._exit(status)
     sys.exit(status)
 
 

@@ -72,6 +72,8 @@ class Session:
         self._store, self._dispatcher = store, dispatcher
         self._owned: list[Any] = []
         self.interrupts = 0
+        # this process ends with the command: nothing is taken down in order, which would cost up to a second
+        self.leaving = False
         self.on_interrupt: Callable[[], None] | None = None
 
     @cached_property
@@ -131,8 +133,9 @@ class Session:
             self.on_interrupt()
 
     def close(self) -> None:
-        for owned in reversed(self._owned):
-            owned.close()
+        if not self.leaving:
+            for owned in reversed(self._owned):
+                owned.close()
 
 
 _current: ContextVar[Session] = ContextVar("session")
