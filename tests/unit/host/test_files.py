@@ -6,14 +6,16 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cookline.errors import ResourceError
+from cookline.errors import CookbookError, ResourceError
 from cookline.host import system
-from cookline.host.resources.base import Changes, Resource, differences
+from cookline.host.resources.base import CannotKnow, Changes, Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
+from cookline.host.resources.line_in_file import LineInFile
 from cookline.host.resources.package import NOT_FOUND
 from cookline.host.resources.release import Release
 from cookline.host.resources.systemd_unit import refuse_bad_lines
@@ -197,3 +199,46 @@ def test_only_complaints_about_the_unit_itself_count() -> None:
         refuse_bad_lines(
             "/etc/systemd/system/shop.service", "/run/c/shop.service", "/run/c/shop.service:2: Unknown key name 'Foo'"
         )
+
+
+def test_plan_cannot_know_a_line_of_a_file_that_is_written_before(tmp_path: Path) -> None:
+    (tmp_path / "conf").write_text("a\n")
+    plan = System(apply=False)
+    wanted = LineInFile(str(tmp_path / "conf"), "a")
+    plan.known["planned"] = ["Package[nginx]"]
+    assert wanted.current(plan) == {"line": "a"}
+    plan.known["planned"] = [f"Template[{tmp_path}/conf]"]
+    with pytest.raises(CannotKnow, match="would change"):
+        wanted.current(plan)
+
+
+class Scope:
+    """What node.ensure gives to bind, with one app."""
+
+    def __init__(self, **app: object) -> None:
+        self.node = SimpleNamespace(apps={"shop": app})
+
+
+def test_each_rollback_command_goes_one_further_back(tmp_path: Path) -> None:
+    for text in "abc":
+        converge(release(tmp_path, text))
+    for text in "ba":
+        converge(release(tmp_path).bind(Scope(rollback=1)))
+        assert (tmp_path / "shop/current/server.py").read_text() == text
+    with pytest.raises(ResourceError, match="nothing was changed"):
+        converge(release(tmp_path).bind(Scope(rollback=1)))
+
+
+def test_app_without_an_artifact_says_what_lacks(tmp_path: Path) -> None:
+    with pytest.raises(CookbookError, match="nothing was sent for the app 'shop'"):
+        release(tmp_path).bind(Scope())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes a link of another user")
+def test_link_of_another_user_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "shadow").write_text("root's\n")
+    (tmp_path / "link").symlink_to(tmp_path / "shadow")
+    os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(ResourceError, match="it is not followed"):
+        converge(File(str(tmp_path / "link"), "theirs\n"))
+    assert (tmp_path / "shadow").read_text() == "root's\n"

@@ -57,13 +57,21 @@ class LineInFile(Resource):
 
     def current(self, host: System) -> State:
         content = host.read(self.path)
+        self._look_at_plan(host, content)
         if content is None:
-            if not host.apply and host.known.get("planned"):
-                raise CannotKnow(f"{self.path} does not exist yet; something before it would bring it")
             return dict(ABSENT) if self.exists else {"line": None}
         text = _decoded(content)
         found = None if edited(text, self) == text else shown(text, self)
         return {"line": self.desired()["line"] if edited(text, self) == text else found}
+
+    def _look_at_plan(self, host: System, content: Optional[bytes]) -> None:
+        """In a plan, what an earlier resource would write decides. Raises CannotKnow."""
+        planned: List[str] = [] if host.apply else host.known.get("planned") or []
+        if content is None and planned:
+            raise CannotKnow(f"{self.path} does not exist yet; something before it would bring it")
+        writer = next((name for name in planned if name.endswith(f"[{self.path}]") or f"[{self.path}: " in name), None)
+        if writer is not None:
+            raise CannotKnow(f"{writer} would change {self.path} before it")
 
     def desired(self) -> State:
         return {"line": self.line if self.exists else None}

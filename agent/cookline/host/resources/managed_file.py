@@ -7,6 +7,7 @@ import shlex
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
+from cookline.host.accounts import user_name
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import (
     Owner,
@@ -20,7 +21,7 @@ from cookline.host.resources.ownership import (
     uid_and_gid,
 )
 from cookline.host.resources.text_diff import unified_diff
-from cookline.host.system import System
+from cookline.host.system import FileStatus, System
 from cookline.protocol import content_hash
 
 
@@ -87,12 +88,21 @@ class ManagedFile(Resource):
         status = host.status(self.target())
         if status is not None and status.kind != "file":
             raise ResourceError(f"{self.path} is a {status.kind}, not a file", hint=f"remove it before {self.name}")
+        if self.exists and status is not None:
+            self._refuse_foreign_link(host, status)
         if not self.exists:
             self._remove(host)
         elif status is None or "content" in changes:
             self._write(host)
         else:
             apply_ownership(self, host, self.target(), changes)
+
+    def _refuse_foreign_link(self, host: System, target: FileStatus) -> None:
+        """A user's link to somebody else's file is not followed, as root would write where that user must not."""
+        link = host.status(self.path)
+        if link is not None and link.kind == "link" and link.uid not in (0, target.uid):
+            owner = user_name(host, link.uid)
+            raise ResourceError(f"{self.path} is a link that {owner!r} made to a file of somebody else; it is not followed")
 
     def _remove(self, host: System) -> None:
         status = host.status(self.path)

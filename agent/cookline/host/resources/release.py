@@ -73,11 +73,16 @@ class Release(Resource):
                 raise ResourceUsageError(f"Release[{self.app}] has {path!r}, which is no path in a release")
 
     def bind(self, scope: Scope) -> Any:
-        """The artifact, `keep_releases` and `rollback` of the app as the controller sent them."""
+        """The artifact and `keep_releases` of the app as the controller sent them.
+
+        Its `rollback` counts from the release that is current, so that each rollback command goes one further back.
+        """
         if not self.exists or self.artifact is not None:
             return self
         app = scope.node.apps[self.app]
         rollback = self.rollback or int(app.get("rollback") or 0)
+        if rollback and not self.rollback:
+            rollback += len(self._abandoned(System(apply=False)))
         tree = app.get("artifact")
         if not tree and not rollback:
             raise CookbookError(f"nothing was sent for the app {self.app!r}", hint="give it a source in the stack's definition")
