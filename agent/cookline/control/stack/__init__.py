@@ -11,7 +11,8 @@ models      Stack(stack, cookbooks, attributes, layers, instances, apps, metrics
             Layer(name, recipes, attributes, shutdown_timeout [s], drift, auto_heal)
             Recipes(setup, configure, deploy, undeploy, shutdown)
             Instance(layers, provider, transport, address, port, user, identity_file, ssh_config, connect_timeout, python,
-                     become, bootstrap, report, attributes, settings)  provider: static | container  transport: ssh | local | dummy
+                     become, bootstrap, report, attributes, settings)
+            provider: static | container    transport: ssh | local | dummy
             App(name, layers, source, environment, attributes, keep_releases)  Source(type, path)
             Drift(interval [s], splay [s], policy, watch)
             Metrics(endpoint, region, period [s], namespace, report, access_key, secret_key, ca)

@@ -50,6 +50,7 @@ def check_references(document: Document, directory: Path) -> None:
                     document.problem(where, f"the layer {layer!r} stands twice")
                 seen.add(layer)
     _check_addresses(document)
+    _check_reports(document)
     for name, app in _mapping(document.data, "apps").items():
         source = _mapping(app, "source")
         path = source.get("path")
@@ -68,6 +69,15 @@ def _check_addresses(document: Document) -> None:
         other = first.setdefault((address, port if isinstance(port, int) else None), name)
         if other != name:
             document.problem(("instances", name, "address"), f"{address!r} is already the address of instance {other!r}")
+
+
+def _check_reports(document: Document) -> None:
+    """`report: https` needs to know where to."""
+    if _mapping(document.data, "metrics").get("endpoint") is not None:
+        return
+    for name, item in _mapping(document.data, "instances").items():
+        if _mapping(item).get("report") == "https":
+            document.problem(("instances", name, "report"), "`report: https` needs an `endpoint` in `metrics`")
 
 
 def _check_source(document: Document, where: Where, directory: Path, path: str) -> None:
