@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from cookline.cloudwatch import rollup
-from cookline.cloudwatch.datum import Datum, dimensions_key, namespace, parse_data
+from cookline.cloudwatch.datum import Datum, dimensions_key, namespace, parse_data, parse_datum
+from cookline.cloudwatch.faults import Fault
 from cookline.cloudwatch.statistics import Aggregate, Weighted
 
 _SCHEMA = """
@@ -90,6 +91,22 @@ class MetricStore:
         datums = parse_data(data, now)
         self.add(name, datums, now)
         return len(datums)
+
+    def put_each(self, namespace_: str, data: Sequence[Mapping[str, Any]], now: float | None = None) -> list[Fault]:
+        """Store the datums that are good, however many; returns the faults of the others.
+
+        For whoever must go on whatever a host sent: one odd datum would keep `put` from taking all that came with it.
+        """
+        now = time.time() if now is None else now
+        name = namespace(namespace_)
+        datums, refused = [], []
+        for index, each in enumerate(data, 1):
+            try:
+                datums.append(parse_datum(each, f"MetricData.member.{index}", now))
+            except Fault as fault:
+                refused.append(fault)
+        self.add(name, datums, now)
+        return refused
 
     def add(self, namespace_: str, datums: Iterable[Datum], now: float) -> None:
         """Store checked datums."""

@@ -40,6 +40,13 @@ def test_a_bad_datum_keeps_the_whole_put_out(store: MetricStore) -> None:
     assert store.list_metrics() == []
 
 
+def test_good_datums_can_be_taken_without_the_bad(store: MetricStore) -> None:
+    data = [{"MetricName": "m", "Timestamp": at, "Value": 1} for at in (NOW, NOW - 15 * DAY, NOW + 3 * HOUR, NOW)] * 300
+    refused = store.put_each("n", [*data, {"MetricName": 7}, None], now=NOW)  # type: ignore[list-item]
+    assert len(refused) == 602 and "MetricData.member.1202" in str(refused[-1])
+    assert [point.count for point in read(store, NOW, NOW + 60)] == [600]
+
+
 def test_it_is_still_there_after_reopening(tmp_path: Path) -> None:
     for value in (1, 2):
         store = MetricStore(tmp_path / "metrics.db")

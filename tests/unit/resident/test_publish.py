@@ -131,6 +131,7 @@ def test_a_refused_datum_tells_how_many_were_taken_before(publisher: Publisher, 
     with pytest.raises(PublishError, match="two weeks") as caught:
         publisher.put("AWS/OpsWorks", data)
     assert (caught.value.retryable, caught.value.code, caught.value.sent) == (False, "InvalidParameterValue", 1000)
+    assert caught.value.culprit == 1000
     assert total(store) == 1000.0
 
 

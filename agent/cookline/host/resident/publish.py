@@ -40,11 +40,13 @@ class PublishError(CooklineError):
     retryable  True when the same datums may be taken later (network, throttling, the server's fault)
     code       the server's error code, or "" when there was no answer
     sent       how many datums of the call, from its start, were taken before this
+    culprit    the index of the datum of the call that the server objects to, or None when it names none
     """
 
     def __init__(self, message: str, *, retryable: bool, code: str = "", sent: int = 0, hint: Optional[str] = None) -> None:
         super().__init__(message, hint=hint)
         self.retryable, self.code, self.sent = retryable, code, sent
+        self.culprit: Optional[int] = None
 
 
 class Publisher:
@@ -91,6 +93,8 @@ class Publisher:
                 self._put_body(body)
             except PublishError as error:
                 error.sent = sent
+                named = re.search(r"MetricData\.member\.(\d{1,4})\b", error.message)
+                error.culprit = sent + int(named[1]) - 1 if named and 1 <= int(named[1]) <= count else None
                 raise
             sent += count
         return sent
