@@ -92,7 +92,7 @@ def _agreed(name: str) -> bool:
 def _target(name: str, stack: str, pins: str) -> Target:
     """The instance of that name of a pushed stack, else an address. Raises SelectorError for an unknown stack."""
     from cookline.control.transport.base import Target
-    from cookline.control.transport.ssh import parse_place
+    from cookline.control.transport.route import parse_place
 
     known = (pins, "~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
     found = _instance(name, stack)

@@ -6,16 +6,19 @@ hop's connection is what commands run on.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cookline.control.transport import known_hosts, ssh_config
+from cookline.control.transport import known_hosts
 from cookline.control.transport.base import Connection, LinkLost, Target
+from cookline.control.transport.route import Hop, route
 from cookline.control.transport.ssh_channel import SshChannel
 from cookline.errors import AuthenticationError, HostKeyError, Unreachable
 
@@ -27,75 +30,7 @@ KEEPALIVE_SECONDS = 15
 # The kernel gives a silent peer up after 5 + 3 x 5 s, and unanswered data after 20 s.
 TCP_IDLE_SECONDS, TCP_INTERVAL_SECONDS, TCP_PROBES = 5, 5, 3
 TCP_UNANSWERED_MILLISECONDS = 20_000
-MAX_HOPS = 8
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
-USER_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
-GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One SSH server on the way; `label` is how errors name it, `key_name` the name its key is known under."""
-
-    label: str
-    address: str
-    port: int
-    user: str
-    key_name: str
-    known_hosts: tuple[str, ...]
-    identity_files: tuple[str, ...]
-    identities_only: bool
-    timeout: float
-    trust_hint: str
-    proxy_command: str | None = None
-
-    @property
-    def place(self) -> str:
-        return known_hosts.host_name(self.address, self.port)
-
-
-def route(target: Target) -> list[Hop]:
-    """The hops from here to the target, the target last. Raises Unreachable when jump hosts go in a circle."""
-    return _route(target.address, target.port, target.user, target, depth=0)
-
-
-def _route(name: str, port: int | None, user: str | None, target: Target, *, depth: int) -> list[Hop]:
-    if depth > MAX_HOPS:
-        raise Unreachable(f"the jump hosts of {target.address} lead in a circle", hint="look at ProxyJump in ~/.ssh/config")
-    said = ssh_config.settings(name, target.ssh_config, user=user, port=port)
-    before: list[Hop] = []
-    for number, jump in enumerate(said.proxy_jump):
-        jump_user, jump_name, jump_port = parse_place(jump)
-        chain = _route(jump_name, jump_port, jump_user, target, depth=depth + 1)
-        before += chain if number == 0 else chain[-1:]
-    own = depth == 0
-    files = said.user_known_hosts if said.user_known_hosts is not None else USER_KNOWN_HOSTS
-    shared = said.global_known_hosts if said.global_known_hosts is not None else GLOBAL_KNOWN_HOSTS
-    explicit = (os.path.expanduser(target.identity_file),) if target.identity_file else ()
-    address, reached_port = said.hostname, said.port or 22
-    return [
-        *before,
-        Hop(
-            label=target.instance if own else f"jump host {name}",
-            address=address,
-            port=reached_port,
-            user=said.user or ssh_config.local_user(),
-            key_name=said.host_key_alias or known_hosts.host_name(address, reached_port),
-            known_hosts=(*target.known_hosts, *files, *shared),
-            identity_files=explicit if own and explicit else (*said.identity_files, *explicit),
-            identities_only=said.identities_only or (own and bool(explicit)),
-            timeout=said.connect_timeout if said.connect_timeout is not None else target.connect_timeout,
-            trust_hint=f"cookline trust {target.instance if own else known_hosts.host_name(name, port or 22)}",
-            proxy_command=said.proxy_command,
-        ),
-    ]
-
-
-def parse_place(text: str) -> tuple[str | None, str, int | None]:
-    """user, host and port of "[ssh://][user@]host[:port]"."""
-    user, _, place = text.strip().removeprefix("ssh://").rpartition("@")
-    host, _, port = place.rpartition(":") if place.count(":") == 1 or "]:" in place else (place, "", "")
-    return user or None, host.strip("[]"), int(port) if port.isdigit() else None
 
 
 class QuickSocket(socket.socket):
@@ -221,7 +156,8 @@ def _handshake_error(hop: Hop, error: Exception) -> Unreachable:
     text = str(error).lower()
     if isinstance(error, OSError) and not isinstance(error, EOFError):
         return _unreachable(hop, error)
-    if "banner" in text or "timed out" in text or "timeout" in text:
+    # start_client gives up silently when its time is over; there is "no existing session" then
+    if any(word in text for word in ("banner", "timed out", "timeout", "no existing session")):
         return Unreachable(
             f"{hop.label} ({hop.place}) accepted the connection, but its SSH server did not answer within {hop.timeout:g} s",
             hint="is it an SSH server, and is the host not frozen or overloaded?",
@@ -254,10 +190,16 @@ def _check_host_key(hop: Hop, key: paramiko.PKey, known: list[known_hosts.HostKe
 
 def _authenticate(hop: Hop, transport: paramiko.Transport) -> None:
     """Try the keys in order. Raises AuthenticationError, which says which ones were tried."""
-    import paramiko
 
     tried: list[str] = []
-    for name, key in _candidates(hop, tried):
+    with _ssh_agent() as agent:
+        _try_keys(hop, transport, _candidates(hop, agent, tried), tried)
+
+
+def _try_keys(hop: Hop, transport: paramiko.Transport, candidates: Iterable[tuple[str, Any]], tried: list[str]) -> None:
+    import paramiko
+
+    for name, key in candidates:
         tried.append(name)
         try:
             rest = transport.auth_publickey(hop.user, key)
@@ -283,10 +225,9 @@ def _authenticate(hop: Hop, transport: paramiko.Transport) -> None:
     )
 
 
-def _candidates(hop: Hop, tried: list[str]) -> Any:
+def _candidates(hop: Hop, agent: list[Any], tried: list[str]) -> Iterator[tuple[str, Any]]:
     """(name, key) in the order of trying: named files, what the agent holds, the default files."""
     offered: set[bytes] = set()
-    agent = _agent_keys()
     files = hop.identity_files or (() if hop.identities_only else DEFAULT_KEYS)
     named = bool(hop.identity_files)
     for path in files if named else ():
@@ -300,7 +241,7 @@ def _candidates(hop: Hop, tried: list[str]) -> Any:
         yield from _from_file(path, agent, offered, tried, named)
 
 
-def _from_file(path: str, agent: list[Any], offered: set[bytes], tried: list[str], named: bool) -> Any:
+def _from_file(path: str, agent: list[Any], offered: set[bytes], tried: list[str], named: bool) -> Iterator[tuple[str, Any]]:
     import paramiko
 
     path = os.path.expanduser(path)
@@ -339,15 +280,24 @@ def _public_part(path: str) -> str:
         return ""
 
 
-def _agent_keys() -> list[Any]:
+@contextlib.contextmanager
+def _ssh_agent() -> Iterator[list[Any]]:
+    """The keys that the SSH agent holds; they sign over its connection, which is open meanwhile."""
     if not os.environ.get("SSH_AUTH_SOCK"):
-        return []
+        yield []
+        return
     import paramiko
 
+    agent = None
+    keys: list[Any] = []
+    with contextlib.suppress(paramiko.SSHException, OSError):
+        agent = paramiko.Agent()
+        keys = list(agent.get_keys())
     try:
-        return list(paramiko.Agent().get_keys())
-    except (paramiko.SSHException, OSError):
-        return []
+        yield keys
+    finally:
+        if agent is not None:
+            agent.close()
 
 
 class SshConnection:
