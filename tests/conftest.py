@@ -6,9 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.lab.hosts import LabHost, Pool
+
+# The same examples in every run, and no clock: a busy machine must not fail a test.
+settings.register_profile("cookline", deadline=None, derandomize=True, database=None)
+settings.load_profile("cookline")
 
 LabHosts = Callable[..., "list[LabHost]"]
 

@@ -21,7 +21,7 @@ from tests.unit.cloudwatch.wire import Answer, dressed, inject, signed
 
 OPERATIONS = ("PutMetricData", "GetMetricStatistics", "GetMetricData", "ListMetrics")
 URL = "http://sink"
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
