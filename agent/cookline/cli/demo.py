@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -72,11 +73,17 @@ class Shop:
     # -- the steps -------------------------------------------------------------------------------------------------
 
     def boot(self) -> None:
+        from cookline.cli.serving import answers
+        from cookline.cli.thin import SOCKET
+
         with self.tour.step("boot four Debian hosts in containers"):
             provider, requests = self.hosts()
             made = provider.create(requests, self.tour.say)
-            self.tour.command("server", "--detach")
             expect(all(host.state == "running" for host in made), "all four hosts run")
+            if answers(self.tour.session.directory / SOCKET):
+                self.tour.say("the server runs already")
+            else:
+                self.tour.command("server", "--detach", "--port", "0")
 
     def push(self) -> None:
         with self.tour.step("push the stack and look at the plan"):
@@ -136,9 +143,17 @@ class Shop:
                 self.tour.say(line)
 
     def tear_down(self) -> None:
+        """Hosts and server go, and so does the directory, unless other stacks were pushed from it."""
+        directory = self.tour.session.directory
         provider, requests = self.hosts()
+        others = [each["stack"] for each in self.tour.ask("status") if each["stack"] != STACK]
         self.tour.command("server", "--stop")
         provider.destroy([request.name for request in requests], self.tour.session.say)
+        if others:
+            self.tour.session.say(f"{directory} stays: it knows {', '.join(others)} too")
+        else:
+            shutil.rmtree(directory)
+            self.tour.session.say(f"{directory} is gone")
 
     # -- what they need --------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The agents sample once a minute; more often would find nothing new (DESIGN section 7).
 INTERVAL_SECONDS = 60.0
+# Until a first host has come online: how often to look whether one has.
+FIRST_SECONDS = 5.0
 AT_ONCE = 20
 # States in which a host is up and its agent may be spoken to.
 LISTENING = frozenset({"online", "setup_failed", "running_setup", "connection_lost"})
@@ -45,9 +47,9 @@ class Collector:
             self.collect_all()
 
     def _interval(self) -> float:
-        """Seconds: as often as the stack with the shortest metric period samples, at most once a minute apart."""
+        """Seconds: as often as the stack with the shortest metric period samples, at most a minute apart."""
         periods = [period for _, _, period in self._sinks.values()]
-        return max(1.0, min([INTERVAL_SECONDS, *periods]))
+        return max(1.0, min([INTERVAL_SECONDS, *periods])) if periods else FIRST_SECONDS
 
     def collect_all(self) -> list[Collected]:
         store = self.dispatcher.store
