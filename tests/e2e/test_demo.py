@@ -1,0 +1,184 @@
+"""`cookline demo`, on real hosts: it is run once, and each of its seven steps is looked at from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.hosts import owned_directory
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("demo"), pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+HOSTS = {"lb1": "haproxy", "app1": "app", "app2": "app", "db1": "postgres"}
+
+
+@dataclass
+class Demo:
+    """A finished demo: what it printed, and its hosts, which are still up."""
+
+    directory: Path
+    output: str
+
+    def cookline(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return cookline(self.directory, *words)
+
+    def ask(self, *words: str) -> Any:
+        done = self.cookline(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        return {each["name"]: each["address"] for each in self.ask("status", "shop")["instances"]}
+
+    def visit(self, path: str = "/", accept: str = "*/*") -> tuple[int, str]:
+        """Status and body of a request to the balancer."""
+        with contextlib.closing(http.client.HTTPConnection(self.addresses["lb1"], timeout=10)) as connection:
+            connection.request("GET", path, headers={"Accept": accept})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def ssh(self, name: str, command: str) -> str:
+        line = ["ssh", "-F", str(self.ssh_config), name, command]
+        return subprocess.run(line, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    @cached_property
+    def ssh_config(self) -> Path:
+        path = self.directory / "test_ssh_config"
+        key = next((self.directory / "providers").rglob("id_ed25519"))
+        hosts = "".join(f"Host {name}\n  HostName {address}\n" for name, address in self.addresses.items())
+        known = self.directory / "known_hosts"
+        path.write_text(f"{hosts}Host *\n  User root\n  IdentityFile {key}\n  UserKnownHostsFile {known}\n  LogLevel ERROR\n")
+        return path
+
+
+def cookline(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COOKLINE_DIRECTORY": str(directory)}
+    line = [sys.executable, "-m", "cookline.cli", *words]
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    with owned_directory() as directory:
+        try:
+            done = cookline(directory, "demo")
+            assert done.returncode == 0, done.stdout + done.stderr
+            yield Demo(directory, done.stdout)
+        finally:
+            ended = cookline(directory, "demo", "--down")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_it_keeps_all_its_promises(demo: Demo) -> None:
+    assert "All seven steps are as promised" in demo.output
+    assert re.findall(r"^(\d)\. ", demo.output, re.MULTILINE) == list("1234567")
+    assert len(re.findall(r"step \d took [\d.]+ s", demo.output)) == 7
+
+
+def test_1_four_hosts_run_systemd(demo: Demo) -> None:
+    assert set(demo.addresses) == set(HOSTS)
+    for name in HOSTS:
+        assert demo.ssh(name, "hostname; ps -o comm= 1").split() == [name, "systemd"]
+
+
+def test_2_the_plan_came_from_the_hosts(demo: Demo) -> None:
+    planned = demo.output.split("\n2. ")[1].split("\n3. ")[0]
+    assert "$ cookline push stacks/shop.yml" in planned
+    assert "Package[haproxy]" in planned and "Package[postgresql]" in planned
+
+
+def test_3_every_instance_is_online_and_says_so(demo: Demo) -> None:
+    for each in demo.ask("status", "shop")["instances"]:
+        assert each["state"] == "online"
+        assert each["outcome"] == "successful"
+        assert each["last_event"] == "configure"
+        assert each["heartbeat_age"] < 120
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_3_the_cookbooks_own_tests_pass(demo: Demo, name: str) -> None:
+    folders = ["cookbooks/base/tests/test_base.py", f"cookbooks/{HOSTS[name]}/tests/test_{HOSTS[name]}.py"]
+    options = [f"--ssh-config={demo.ssh_config}", f"--hosts=ssh://{name}", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    line = [sys.executable, "-m", "pytest", "-q", *options, *folders]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
+def test_4_both_servers_answer_in_turn_with_a_row_of_the_database(demo: Demo) -> None:
+    answers = [json.loads(demo.visit()[1]) for _ in range(4)]
+    assert {answer["host"] for answer in answers[:2]} == {"app1", "app2"}
+    assert [answer["host"] for answer in answers[:2]] == [answer["host"] for answer in answers[2:]]
+    row = "runuser -u postgres -- psql -tA shop -c 'SELECT name, stock FROM product WHERE id = 1'"
+    name, stock = demo.ssh("db1", row).strip().split("|")
+    assert all(answer["product"] == {"name": name, "stock": int(stock)} for answer in answers)
+    assert f"<h1>{name}</h1>" in demo.visit(accept="text/html")[1]
+
+
+def test_5_the_server_left_and_came_back(demo: Demo) -> None:
+    left = demo.output.split("\n5. ")[1].split("\n6. ")[0]
+    assert "four requests, all answered by app1" in left
+    assert "app1 and app2 answer again" in left
+    kinds = [command["kind"] for command in reversed(demo.ask("runs", "shop"))]
+    assert [kind for kind in kinds if kind in ("stop", "start")] == ["stop", "start"]
+
+
+def test_6_the_second_time_nothing_changed(demo: Demo) -> None:
+    last = demo.ask("runs", "shop", "--limit", "1")[0]
+    assert last["kind"] == "setup"
+    ends = {(run["instance"], run["event"]): (run["outcome"], run["changed"]) for run in last["runs"]}
+    assert ends == {(name, event): ("successful", 0) for name in HOSTS for event in ("setup", "configure")}
+    assert re.search(r"of four hosts: [\d.]+ s", demo.output)
+    assert re.search(r"`ssh lb1 true`: [\d.]+ s", demo.output)
+
+
+def test_7_cpu_and_memory_came_from_the_sink(demo: Demo) -> None:
+    measured = demo.output.split("\n7. ")[1]
+    for name in HOSTS:
+        assert re.search(rf"{name} +CPU +[▁▂▃▄▅▆▇█]+ +[\d.]+ %", measured)
+        assert re.search(rf"{name} +memory +[▁▂▃▄▅▆▇█]+ +\d+ MB", measured)
+
+
+def test_the_password_is_where_it_belongs_and_nowhere_else(demo: Demo) -> None:
+    environment = demo.ssh("app1", "cat /etc/shop.env")
+    password = re.search(r'PGPASSWORD="(.+)"', environment)[1]  # type: ignore[index]
+    assert password not in demo.output
+    places = "/var/log /run/log /etc/systemd /var/lib/cookline/runs/*/journal.ndjson"
+    for name in HOSTS:
+        assert password not in demo.ssh(name, "journalctl --no-pager; ps axww -o args")
+        assert demo.ssh(name, f"grep --recursive --files-with-matches -e '{password}' {places} 2>/dev/null || true") == ""
+
+
+def test_somebody_s_edit_is_found_and_undone(demo: Demo) -> None:
+    demo.ssh("lb1", "echo '# mine' >> /etc/haproxy/haproxy.cfg")
+    found = demo.cookline("drift", "shop", "--check")
+    assert found.returncode == 3, found.stdout + found.stderr
+    assert "/etc/haproxy/haproxy.cfg" in found.stdout
+    assert demo.cookline("configure", "shop", "--on", "lb1").returncode == 0
+    assert "# mine" not in demo.ssh("lb1", "cat /etc/haproxy/haproxy.cfg")
+
+
+def test_an_undeployed_shop_leaves_nothing_and_the_balancer_says_503(demo: Demo) -> None:
+    done = demo.cookline("undeploy", "shop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert demo.ssh("app1", "ls /srv/www /etc/shop.env /etc/systemd/system/shop.service 2>/dev/null || true").split() == [
+        "/srv/www:"
+    ]
+    assert demo.visit()[0] == 503
+    again = demo.cookline("configure", "shop")
+    assert again.returncode == 0, again.stdout + again.stderr
+    back = demo.cookline("deploy", "shop")
+    assert back.returncode == 0, back.stdout + back.stderr
