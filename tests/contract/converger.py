@@ -6,6 +6,7 @@ import gzip
 import io
 import secrets
 import tarfile
+from collections.abc import Callable
 from typing import Any
 
 from cookline.control.transport.base import Target
@@ -40,12 +41,14 @@ def target_of(host: LabHost) -> Target:
 
 
 class Converger:
-    """One host and one case; each call is a whole run."""
+    """One host and one case; each call is a whole run. `waited` are the waiting events; each is given to `on_waiting` too."""
 
     def __init__(self, pool: Pool, host: LabHost, case: Case) -> None:
         self.case = case
         self.conversation = Conversation(pool, target_of(host), reconnect_for=20)
         self.number = 0
+        self.waited: list[Event] = []
+        self.on_waiting: Callable[[Event], object] = lambda event: None
 
     def run(self, *, apply: bool = True, **changed: Any) -> tuple[Event, list[Event]]:
         """The run's last event, and those that say how the resource ended."""
@@ -77,7 +80,14 @@ class Converger:
             lock_wait=30,
         )
         events: list[Event] = []
-        end = self.conversation.run(request, trees, events.append, deadline=240)
+
+        def take(event: Event) -> None:
+            events.append(event)
+            if event["kind"] == "waiting":
+                self.waited.append(event)
+                self.on_waiting(event)
+
+        end = self.conversation.run(request, trees, take, deadline=240)
         return end, [
             event for event in events if str(event.get("name", "")).startswith(f"{self.case.kind}[") and "seconds" in event
         ]
