@@ -28,8 +28,7 @@ def unpack(host: System, archive: str, directory: str, *, uid: int = -1, gid: in
 
     Raises BadArchive, with the directory in any state.
     """
-    host.changing(f"unpack {archive}")
-    with host.open_door():
+    with host.change("unpack", archive):
         try:
             with tarfile.open(archive, "r:*") as opened:
                 for member in checked(opened):

@@ -8,6 +8,7 @@ this module read programs' output.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -88,13 +89,6 @@ class System:
         for name in names:
             self.known.pop(name, None)
 
-    def changing(self, what: str) -> None:
-        """Refuses in a plan; forgets every batch read, as any change may have made each of them stale."""
-        if not self.apply:
-            raise PlanWrite(f"a plan must not {what}")
-        self.forget(*self._batches)
-        self._batches.clear()
-
     def read(self, path: str) -> Optional[bytes]:
         """The content of a regular file, or None when there is none."""
         try:
@@ -147,7 +141,7 @@ class System:
         Options: input (str), timeout (seconds, 3600), cwd, env (added to the fixed environment), user, group, umask.
         Raises CommandError; raises PlanWrite in a plan.
         """
-        self.changing(f"run {command!r}")
+        self._begin_change(f"run {command!r}")
         return self._execute(command, ok=ok, **options)
 
     def _execute(
@@ -247,14 +241,13 @@ class System:
         What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
         `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
         """
-        self.changing(f"write {path}")
         path = os.path.realpath(path)
         old = self.status(path)
         if old is not None and old.kind == "directory":
             raise ResourceError(f"{path} is a directory; a file cannot take its place")
         if not os.path.isdir(os.path.dirname(path)):
             raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
-        with self.open_door(), self._staged(path) as (descriptor, staged):
+        with self.change("write", path), self._staged(path) as (descriptor, staged):
             with open(descriptor, "wb") as file:
                 file.write(content)
                 os.fchown(descriptor, *self._ownership(old, uid, gid))
@@ -299,19 +292,16 @@ class System:
         return target
 
     def change_mode(self, path: str, mode: str) -> None:
-        self.changing(f"chmod {path}")
-        with self.open_door():
+        with self.change("set the mode of", path):
             os.chmod(path, int(mode, 8))
 
     def change_owner(self, path: str, uid: int = -1, gid: int = -1) -> None:
         """Links themselves are changed, not what they point to."""
-        self.changing(f"chown {path}")
-        with self.open_door():
+        with self.change("set the owner of", path):
             os.chown(path, uid, gid, follow_symlinks=False)
 
     def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
-        self.changing(f"mkdir {path}")
-        with self.open_door():
+        with self.change("make", path):
             if parents:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             os.mkdir(path, 0o700)
@@ -319,9 +309,8 @@ class System:
 
     def make_link(self, path: str, target: str) -> None:
         """A symbolic link at `path`, replacing another link or file in one step."""
-        self.changing(f"link {path}")
         staged = f"{os.path.dirname(path)}/.cookline-{os.getpid()}-{time.monotonic_ns()}"
-        with self.open_door():
+        with self.change("link", path):
             os.symlink(target, staged)
             try:
                 os.replace(staged, path)
@@ -331,8 +320,7 @@ class System:
 
     def remove(self, path: str) -> None:
         """Remove a file, link or empty directory; absent is fine."""
-        self.changing(f"remove {path}")
-        with self.open_door(), contextlib.suppress(FileNotFoundError):
+        with self.change("remove", path), contextlib.suppress(FileNotFoundError):
             if os.path.isdir(path) and not os.path.islink(path):
                 os.rmdir(path)
             else:
@@ -340,13 +328,30 @@ class System:
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory with all that is in it, without following links; absent is fine."""
-        self.changing(f"remove {path}")
         import shutil
 
-        with self.open_door(), contextlib.suppress(FileNotFoundError):
+        with self.change("remove", path), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
 
-    # -- the plan's guard ------------------------------------------------------------------------------------------
+    # -- what guards a change ------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def change(self, verb: str, path: str) -> Iterator[None]:
+        """Around every change of a path: refused in a plan; what the kernel refuses is a ResourceError that names the path."""
+        self._begin_change(f"{verb} {path}")
+        try:
+            with self.open_door():
+                yield
+        except OSError as error:
+            hint = f"df -h {os.path.dirname(path)}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+            raise ResourceError(f"cannot {verb} {path}: {error.strerror or error}", hint=hint) from None
+
+    def _begin_change(self, what: str) -> None:
+        """Refuses in a plan; forgets every batch read, as any change may have made each of them stale."""
+        if not self.apply:
+            raise PlanWrite(f"a plan must not {what}")
+        self.forget(*self._batches)
+        self._batches.clear()
 
     @contextlib.contextmanager
     def open_door(self) -> Iterator[None]:

@@ -166,7 +166,7 @@ class Release(Resource):
         self._clean(host)
         try:
             self._fill(host, staged)
-            with host.open_door():
+            with host.change("make", path):
                 os.sync()  # a power cut after the switch must find the files whole
                 os.rename(staged, path)
         except BaseException:
