@@ -43,7 +43,7 @@ class Collected:
     error: str | None = None
 
 
-def collect(dispatcher: Dispatcher, instance: Instance, sink: Sink | None, namespace: str) -> Collected:
+def collect(dispatcher: Dispatcher, instance: Instance, sink: Sink, namespace: str) -> Collected:
     """Everything that the instance's agent has spooled. Never raises for what the host does."""
     counts: Counter[str] = Counter()
     error: str | None = None
@@ -60,13 +60,12 @@ def collect(dispatcher: Dispatcher, instance: Instance, sink: Sink | None, names
 
 
 def _one_round(
-    store: Store, conversation: Conversation, instance: Instance, sink: Sink | None, namespace: str, counts: Counter[str]
+    store: Store, conversation: Conversation, instance: Instance, sink: Sink, namespace: str, counts: Counter[str]
 ) -> int:
     """One answer of the host; the number of its records. They are acknowledged with the next question, when all are safe."""
     before = store.spools.acknowledged(instance.id)
     answer, records = conversation.collect(before, RECORDS_AT_ONCE)
     metrics: list[Mapping[str, Any]] = []
-    last = before
     with store.database.transaction():
         store.instances.seen(instance.id)
         for record in records:
@@ -74,11 +73,10 @@ def _one_round(
             counts[kind] += 1
             if kind == "metrics":
                 metrics.append(record["data"])
-            last = max(last, _sequence(record))
-    if metrics and sink is not None:
+    if metrics:
         sink(namespace, metrics)
-    # only now: a sink that fails gets the same records again
-    store.spools.acknowledge(instance.id, last)
+    # only now: a sink that fails gets the same records again. May be less than before, when the host has a new disk
+    store.spools.acknowledge(instance.id, max(map(_sequence, records), default=before))
     owed = answer.get("owed")
     if isinstance(owed, list):
         store.instances.record(instance.id, owed=owed)

@@ -67,6 +67,8 @@ class DurableEngine:
             application_version=APPLICATION_VERSION,
             serializer=DBOSPortableJSONSerializer(),
             log_level="ERROR",
+            # nothing listens here; it is how long closing waits for that thread
+            notification_listener_polling_interval_sec=0.05,
         )
         DBOS(config=config)
         DBOS.launch()

@@ -55,13 +55,14 @@ class Collector:
         store = self.dispatcher.store
         instances = [each for stack in store.revisions.stacks() for each in self._listening(stack)]
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collect") as threads:
-            return list(threads.map(self._one, instances))
+            return list(threads.map(self.collect_one, instances))
 
     def _listening(self, stack: str) -> list[Instance]:
         store = self.dispatcher.store
         return [each for each in store.instances.of(store.revisions.stack_id(stack)) if each.state in LISTENING]
 
-    def _one(self, instance: Instance) -> Collected:
+    def collect_one(self, instance: Instance) -> Collected:
+        """What one agent has gathered. Never raises: what went wrong is in the result, and logged."""
         try:
             put, namespace, _ = self._sink(instance)
             collected = collect(self.dispatcher, instance, put, namespace)
