@@ -109,7 +109,7 @@ class _Reader:
         return found
 
     def _matches_block(self, criteria: str) -> bool:
-        words = shlex.split(criteria)
+        words = shlex.split(criteria.replace("=", " "))
         hostname = (self.found.get("hostname") or [self.name])[0]
         user = self.user or (self.found.get("user") or [local_user()])[0]
         subjects = {"host": hostname, "originalhost": self.name, "user": user, "localuser": local_user()}
