@@ -12,7 +12,7 @@ from cookline.cli.options import AsJson, On, Stack
 from cookline.cli.render.table import table
 from cookline.cli.render.text import age
 from cookline.cli.session import session
-from cookline.errors import EXIT_DIFFERS, EXIT_OK, CooklineError, overall_exit_code
+from cookline.errors import EXIT_DIFFERS, EXIT_OK, CooklineError, Unreachable, overall_exit_code
 
 if TYPE_CHECKING:
     from cookline.control.store.findings import Finding
@@ -69,11 +69,13 @@ def _look(instances: list[Instance], check: bool) -> dict[str, CooklineError]:
     here = session()
     if not instances:
         return {}
+    from cookline.control.server.collector import Collector
+    from cookline.control.server.sink import local_put
+
     dispatcher = here.dispatcher
+    collector = Collector(dispatcher, dispatcher.sink or local_put(here.directory), lambda text: None)
 
     def one(instance: Instance) -> CooklineError | None:
-        from cookline.control.lifecycle.collect import collect
-
         if instance.state in ("stopped", "registered", "requested"):
             return None
         try:
@@ -81,8 +83,9 @@ def _look(instances: list[Instance], check: bool) -> dict[str, CooklineError]:
                 _, findings = dispatcher.conversation(instance).drift()
                 here.store.findings.replace(instance.id, findings)
             else:
-                # metrics stay in the spool for the server's sink
-                collect(dispatcher, instance, None, "")
+                collected = collector.collect_one(instance)
+                if collected.error:
+                    return Unreachable(collected.error)
         except CooklineError as error:
             return error
         return None

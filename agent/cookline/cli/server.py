@@ -54,6 +54,7 @@ def _serve(here: Session, socket_path: Path, port: int) -> None:
         signal.signal(number, lambda *_: ended.set())
     dispatcher = Dispatcher(here.store, name="cookline server")
     sink = Sink(here.directory, port=DEFAULT_PORT if port < 0 else port)
+    dispatcher.sink = sink.put
     collector = Collector(dispatcher, sink.put, here.warn)
     try:
         dispatcher.engine()

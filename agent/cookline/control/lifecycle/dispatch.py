@@ -27,6 +27,7 @@ from cookline.control.store.runs import CommandRecord
 from cookline.control.store.store import Store
 
 if TYPE_CHECKING:
+    from cookline.control.lifecycle.collect import Sink
     from cookline.control.lifecycle.engine import DurableEngine
     from cookline.control.store.instances import Instance
     from cookline.control.transport.base import Target
@@ -62,6 +63,8 @@ class Dispatcher:
         self.planner = Planner(store, self.hosts, self.revisions, self.user)
         self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, converse or self._converse)
         self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions)
+        # where metrics go that are collected beside a server; None: this process opens the metric store itself
+        self.sink: Sink | None = None
         self._pool = pool
         self._engine: DurableEngine | None = None
 

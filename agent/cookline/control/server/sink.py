@@ -130,6 +130,23 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def local_put(directory: Path) -> Put:
+    """Puts into the metric store of a cookline directory without serving it; opened by the first metric."""
+    opened: list[MetricStore] = []
+    lock = threading.Lock()
+
+    def put(namespace: str, data: Sequence[Mapping[str, Any]]) -> None:
+        from cookline.cloudwatch.store import MetricStore
+
+        with lock:
+            if not opened:
+                opened.append(MetricStore(directory / "metrics.db"))
+        for refused in opened[0].put_each(namespace, data):
+            _log.warning("a metric of a host was refused: %s", refused.message)
+
+    return put
+
+
 def forwarder(endpoint: str, region: str, access_key: str | None, secret_key: str | None) -> Put:
     """Puts to a CloudWatch endpoint that the stack names (AWS or another); without keys those of the environment count."""
     import boto3
