@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 COOKBOOK = Path(__file__).parent / "cookbooks" / "bench"
-WORDS = "proxy cache buffer timeout header upstream listen worker limit keepalive".split()
+WORDS = ("proxy", "cache", "buffer", "timeout", "header", "upstream", "listen", "worker", "limit", "keepalive")
 NAMES = ("name", "port", "workers", "root", "version")
 
 

@@ -105,7 +105,13 @@ def _stop(here: Session, socket_path: Path) -> None:
             return
         connection.sendall(json.dumps({"stop": True}).encode() + b"\n")
         connection.recv(100)
+    from cookline.control.lifecycle.lock import holder
+
     deadline = time.monotonic() + START_SECONDS
-    while socket_path.exists() and time.monotonic() < deadline:
+    while holder(here.directory) is not None:
+        if time.monotonic() > deadline:
+            raise CooklineError(
+                f"the server has not ended within {START_SECONDS:g} s", hint=f"look at {here.directory}/server.log"
+            )
         time.sleep(0.02)
     here.say("the server has ended")

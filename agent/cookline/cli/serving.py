@@ -40,6 +40,8 @@ class CommandSocket:
         with connection, connection.makefile("rb") as lines:
             try:
                 request = json.loads(lines.readline() or b"{}")
+                if not request:
+                    return  # somebody only looked whether the server is there
                 if request.get("stop"):
                     _send(connection, {"exit": 0})
                     self.stop()

@@ -1,0 +1,41 @@
+"""Two things in turn, A B A B .., so that a machine whose speed drifts does not favour one of them."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def in_turn(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each thing in each round; one round before them is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in things}
+    for number in range(rounds + 1):
+        for name, thing in things.items():
+            begun = time.perf_counter()
+            thing()
+            if number:
+                seconds[name].append(time.perf_counter() - begun)
+    return seconds
+
+
+def table(title: str, seconds: Mapping[str, list[float]], against: str) -> None:
+    """Median, least and most in milliseconds, and the median of the ratios round by round."""
+    print(f"\n{title}")
+    print(f"  {'':<58}{'median':>9}{'min':>9}{'max':>9}{'ratio':>8}")
+    for name, values in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(values, seconds[against], strict=True))
+        figures = (statistics.median(values), min(values), max(values))
+        print(f"  {name:<58}" + "".join(f"{value * 1000:>9.1f}" for value in figures) + f"{ratio:>8.2f}")
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, threads included, children not."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def resident_megabytes() -> float:
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
