@@ -2,6 +2,8 @@
 # demo-down  ends the demo     check  ruff and mypy     bench  the benchmarks, beside OpenSSH
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# Hosts in containers need root.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: demo demo-down test check bench
 
@@ -10,10 +12,10 @@ $(VENV)/.ready: pyproject.toml hatch_build.py tools/prepare
 	touch $@
 
 demo: $(VENV)/.ready
-	$(PYTHON) -m cookline.cli demo
+	$(AS_ROOT) $(PYTHON) -m cookline.cli demo
 
 demo-down: $(VENV)/.ready
-	$(PYTHON) -m cookline.cli demo --down
+	$(AS_ROOT) $(PYTHON) -m cookline.cli demo --down
 
 check: $(VENV)/.ready
 	$(VENV)/bin/ruff check .
@@ -21,7 +23,7 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 test: check
-	$(VENV)/bin/pytest -n auto --dist loadgroup
+	$(AS_ROOT) $(VENV)/bin/pytest -n auto --dist loadgroup
 
 bench: $(VENV)/.ready
-	$(PYTHON) -m tests.bench
+	$(AS_ROOT) $(PYTHON) -m tests.bench

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,11 +33,12 @@ METRICS_SECONDS = 75.0
 
 NEXT = """
 The shop is up: http://{address}/   Try next:
-  cookline status shop                          instances, states, heartbeats
-  cookline drift shop                           what differs from what was declared
-  {ssh}   then change something, and look at `cookline drift shop --check`
-  cookline runs shop                            everything that was done
-  make demo-down                                ends it: cookline demo --down
+  {cookline} status shop          instances, states, heartbeats
+  {ssh}
+  {cookline} drift shop --check   after you have changed something there
+  {cookline} configure shop       puts it right again
+  {cookline} runs shop            everything that was done
+  make demo-down   ends it ({cookline} demo --down)
 """
 
 
@@ -60,7 +62,7 @@ def demo(
     shop.converge_again()
     shop.measure()
     shop.tour.session.say(f"\nAll seven steps are as promised, in {time.monotonic() - started:.0f} s.")
-    shop.tour.session.say(NEXT.format(address=shop.address(BALANCER), ssh=" ".join(shop.ssh("app1"))))
+    shop.tour.session.say(NEXT.format(address=shop.address(BALANCER), cookline=typed(), ssh=" ".join(shop.ssh(BALANCER))))
 
 
 class Shop:
@@ -200,8 +202,8 @@ class Shop:
 
     def ssh(self, name: str) -> list[str]:
         host = self.host(name)
-        known = self.tour.session.directory / "known_hosts"
-        return ["ssh", "-i", str(host.identity_file), "-o", f"UserKnownHostsFile={known}", f"{host.user}@{host.address}"]
+        key, known = os.path.relpath(str(host.identity_file)), os.path.relpath(self.tour.session.directory / "known_hosts")
+        return ["ssh", "-i", key, "-o", f"UserKnownHostsFile={known}", f"{host.user}@{host.address}"]
 
     def time_of_ssh(self) -> float:
         line = ["ssh", "-F", "/dev/null", *self.ssh(BALANCER)[1:], "true"]
@@ -217,6 +219,13 @@ def shop_definition(cwd: Path) -> Path:
 
     own = cwd / "stacks" / "shop.yml"
     return Path(os.path.relpath(own, cwd)) if own.is_file() else packaged_stacks() / "shop.yml"
+
+
+def typed() -> str:
+    """The command as it can be typed here: on the path or in the virtual environment, and by sudo if that was needed."""
+    own = Path(sys.executable).with_name("cookline")
+    word = "cookline" if shutil.which("cookline") or not own.exists() else os.path.relpath(own)
+    return f"sudo {word}" if "SUDO_USER" in os.environ else word
 
 
 def expect(truth: object, promise: str) -> None:
