@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from cookline.errors import HostileOutput
@@ -124,7 +124,8 @@ class RunRequest:
     verbose: bool = False
 
     def to_dict(self) -> Dict[str, Any]:
-        return asdict(self)
+        """JSON data; nothing is copied."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunRequest:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cookline.control.lifecycle.engine import DurableEngine
     from cookline.control.store.instances import Instance
     from cookline.control.transport.base import Target
+    from cookline.control.transport.bundle import Bundle
     from cookline.control.transport.conversation import Conversation
     from cookline.control.transport.pool import Pool
 
@@ -66,6 +67,7 @@ class Dispatcher:
         # where metrics go that are collected beside a server; None: this process opens the metric store itself
         self.sink: Sink | None = None
         self._pool = pool
+        self._host_code: Bundle | None = None
         self._engine: DurableEngine | None = None
 
     # -- commands ------------------------------------------------------------------------------------------------------
@@ -186,4 +188,12 @@ class Dispatcher:
     def _converse(self, target: Target, on_link: Callable[[str], None]) -> Conversation:
         from cookline.control.transport.conversation import Conversation
 
-        return Conversation(self.pool(), target, on_link=on_link)
+        return Conversation(self.pool(), target, self._bundle(), on_link=on_link)
+
+    def _bundle(self) -> Bundle:
+        """The code that hosts run; looked at once, as the code of this process does not change either."""
+        from cookline.control.transport.bundle import bundle
+
+        if self._host_code is None:
+            self._host_code = bundle()
+        return self._host_code

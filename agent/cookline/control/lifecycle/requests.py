@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from cookline.control.lifecycle.command import Command
+from cookline.control.lifecycle.snapshots import Snapshots
 from cookline.protocol import RunRequest
 
 if TYPE_CHECKING:
@@ -79,18 +79,9 @@ def timeout_of(revision: Revision, instance: str, command: Command, event: str) 
     return float(max(revision.stack.layers[layer].shutdown_timeout for layer in layers))
 
 
-def standings(instances: Sequence[Instance], revision: int) -> dict[str, Any]:
-    """What a snapshot says of a stack, as the store keeps it under a number."""
-    return {
-        "revision": revision,
-        "instances": {
-            each.name: {"id": each.id, "address": each.address, "private_address": each.address, "state": each.state}
-            for each in instances
-        },
-    }
-
-
-def build(store: Store, revision: Revision, command: Command, run: RunRecord, instance: Instance) -> RunRequest:
+def build(
+    store: Store, snapshots: Snapshots, revision: Revision, command: Command, run: RunRecord, instance: Instance
+) -> RunRequest:
     """The request of `run`, with every secret resolved; it goes to the host and nowhere else. Raises UsageError."""
     from cookline.control.stack.attributes import merged_attributes
     from cookline.control.stack.secrets import Resolver
@@ -106,7 +97,6 @@ def build(store: Store, revision: Revision, command: Command, run: RunRecord, in
     agent = None
     if event == "setup":
         agent = agent_settings(revision, name, instance_id=instance.id, stack_id=instance.stack_id, layer_ids=layers)
-    number = run.snapshot if run.snapshot is not None else 0
     return RunRequest(
         run=run.id,
         instance=name,
@@ -115,7 +105,7 @@ def build(store: Store, revision: Revision, command: Command, run: RunRecord, in
         event=event,
         recipes=recipes,
         attributes=resolver.resolve(attributes),
-        snapshot=resolver.resolve(_snapshot(store, revision, instance.stack_id, number, name, apps, command)),
+        snapshot=snapshots.of_run(revision, run, instance, apps, resolver, rollback=command.kind == "rollback"),
         trees=dict(revision.trees_for(recipes, apps)),
         revision=command.revision or 0,
         apply=run.apply,
@@ -127,20 +117,6 @@ def build(store: Store, revision: Revision, command: Command, run: RunRecord, in
         secrets=resolver.values,
         verbose=command.verbose,
     )
-
-
-def _snapshot(
-    store: Store, revision: Revision, stack_id: str, number: int, instance: str, apps: Sequence[str], command: Command
-) -> dict[str, Any]:
-    from cookline.control.stack.snapshot import Standing, snapshot
-
-    kept: Mapping[str, Any] = store.snapshots.get(number)["instances"]
-    known = {name: Standing(**standing) for name, standing in kept.items()}
-    made = snapshot(revision, store=store.id, number=number, stack_id=stack_id, instances=known, deploy=apps, instance=instance)
-    if command.kind == "rollback":
-        for app in apps:
-            made["apps"][app]["rollback"] = 1
-    return made
 
 
 def layer_id(stack_id: str, layer: str) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.lifecycle import requests
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import RULES, Rule
+from cookline.control.lifecycle.snapshots import Snapshots
 from cookline.control.lifecycle.states import move, refusal
 from cookline.errors import CooklineError, Locked, Unreachable
 from cookline.protocol import OUTCOMES, RunRequest
@@ -75,6 +76,7 @@ class Runner:
     ) -> None:
         self.store, self.hosts, self.turns, self.progress = store, hosts, turns, progress
         self.revisions, self.converse = revisions, converse
+        self.snapshots = Snapshots(store)
 
     def perform(self, run_id: str) -> str:
         """The run's outcome. Never raises for what a host, a provider or a definition does."""
@@ -133,11 +135,11 @@ class Runner:
         return Verdict("expired", f"the {run.event} recipes were not done after {request.timeout:.0f} s", seconds=limit)
 
     def _request(self, part: Part, revision: Revision) -> RunRequest:
-        instances = self.store.instances.of(part.stack_id)
-        number = self.store.snapshots.take(part.stack_id, requests.standings(instances, part.command.revision or 0))
+        number = self.snapshots.take(part.stack_id, part.command.revision or 0)
         self.store.runs.begin(part.run.id, number)
         instance = self.store.instances.get(part.run.instance_id)
-        return requests.build(self.store, revision, part.command, self.store.runs.run(part.run.id), instance)
+        run = self.store.runs.run(part.run.id)
+        return requests.build(self.store, self.snapshots, revision, part.command, run, instance)
 
     def _follow(
         self, conversation: Conversation, request: RunRequest, revision: Revision, command: str, limit: float | None

@@ -69,8 +69,11 @@ class Instance:
 
 
 class Instances:
+    """`changes` counts, for this process, how often what a snapshot shows (states, addresses, names) was written."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changes = 0
 
     def of(self, stack_id: str) -> list[Instance]:
         """Every instance that the newest revision names, by name."""
@@ -96,6 +99,7 @@ class Instances:
 
         A name that comes back gets its old id; one that is gone is only marked as removed.
         """
+        self.changes += 1
         with self._database.transaction():
             rows = self._database.rows("SELECT id, name FROM instances WHERE stack_id=?", (stack_id,))
             known = {row["name"]: row["id"] for row in rows}
@@ -120,6 +124,7 @@ class Instances:
     def record(self, instance_id: str, **values: Any) -> None:
         """Set columns. The state is not set here but by `lifecycle.states.move`, which knows what is legal."""
         self._database.update("instances", "id", instance_id, values)
+        self.changes += bool(values.keys() & {"state", "host"})
 
     def seen(self, instance_id: str) -> None:
         """The host answered now."""
