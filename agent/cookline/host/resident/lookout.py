@@ -21,7 +21,8 @@ QUIET_SECONDS = 0.1
 QUIET_AT_MOST_SECONDS = 0.5
 # While a run holds the host; the end of the run is also told by the watch, as the lock's file is closed then.
 RUN_POLL_SECONDS = 1.0
-# The watch is tried by touching a file of ours; its event must come within the first, and it is tried again after the second.
+# The watch is tried by touching a file of ours: its event must come within the first. It is tried again after the second and
+# with each look of the timer.
 CANARY_SECONDS = 5.0
 CANARY_INTERVAL = 600.0
 CANARY = paths.STATE_DIRECTORY + "/watch-canary/canary"
@@ -50,6 +51,7 @@ class Lookout:
         self._pending: Names = set()
         self._first_event = 0.0
         self._unreadable = ""
+        self._expected = False  # the canary was touched and its event has not come yet
 
     def start(self) -> None:
         if self.settings.watch:
@@ -72,6 +74,8 @@ class Lookout:
         splay = min(self.settings.drift_splay, self.settings.drift_interval)
         self.schedule.after(self.settings.drift_interval + random.uniform(-splay, splay) / 2, "drift timer", self.on_timer)
         self._look_soon(None, 0.0, "timer")
+        if self.settings.watch:
+            self.try_watch()
 
     # -- the watch -------------------------------------------------------------------------------------------------
 
@@ -121,16 +125,17 @@ class Lookout:
 
     def try_watch(self) -> None:
         """Touch the canary: its event has to come. A watch that was blind is made anew first."""
+        if self._expected:
+            return
         try:
             if self.watch is None or self.health["healthy"] is False:
                 self._renew()
-            else:
-                self._arrange()
             touch(CANARY)
         except (OSError, HostStateError) as error:
             self._judge(False, str(error))
             self.schedule.after(CANARY_INTERVAL, "canary", self.try_watch)
             return
+        self._expected = True
         self.schedule.after(CANARY_SECONDS, "canary", self._no_canary)
 
     def _renew(self) -> None:
@@ -142,6 +147,8 @@ class Lookout:
 
     def _on_canary(self) -> None:
         assert self.watch is not None
+        self._expected = False
+        self._arrange()  # directories may have been mounted over meanwhile
         unwatched = self.watch.unwatched
         if unwatched:
             directory, reason = next(iter(sorted(unwatched.items())))
@@ -152,6 +159,7 @@ class Lookout:
         self.schedule.after(CANARY_INTERVAL, "canary", self.try_watch)
 
     def _no_canary(self) -> None:
+        self._expected = False
         self._judge(False, f"a change of {CANARY} was not told of within {CANARY_SECONDS:g} s")
         self.schedule.after(CANARY_INTERVAL, "canary", self.try_watch)
 
