@@ -143,6 +143,7 @@ class Shop:
             expect(bool(drawn), "the sink has CPU and memory of each host")
             for line in drawn or []:
                 self.tour.say(line)
+            self.tour.say("(containers share this machine's CPU and memory, so the four look alike)")
 
     def tear_down(self) -> None:
         """Hosts and server go, and so does the directory, unless other stacks were pushed from it."""

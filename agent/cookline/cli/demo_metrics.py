@@ -10,23 +10,24 @@ from typing import Any
 
 NAMESPACE = "AWS/OpsWorks"
 MINUTES = 10
-# The stack asks for a value every ten seconds (stacks/shop.yml).
-PERIOD = 10
+# The stack asks for a value every five seconds (stacks/shop.yml).
+PERIOD = 5
+# Values that make a line of bars.
+FEWEST = 3
 BARS = "▁▂▃▄▅▆▇█"
 
 
 def charts(directory: Path, instances: Mapping[str, str]) -> list[str]:
-    """Two lines for each instance (name to id): CPU and memory in use over the last minutes. Empty while one has no values."""
+    """Two lines for each instance (name to id): CPU and memory in use. Empty while one has too few values."""
     client = sink(directory)
     lines = []
     for name, identity in instances.items():
-        idle = series(client, "cpu_idle", identity)
-        used = series(client, "memory_used", identity)
-        if not idle or not used:
+        idle, used, total = (series(client, metric, identity) for metric in ("cpu_idle", "memory_used", "memory_total"))
+        if min(len(idle), len(used), len(total)) < FEWEST:
             return []
         cpu, memory = [100 - value for value in idle], [value / 1024 for value in used]
-        lines.append(f"{name:<6} CPU     {bars(cpu, 100):<{MINUTES * 6}}  {cpu[-1]:6.1f} %")
-        lines.append(f"{name:<6} memory  {bars(memory, max(memory)):<{MINUTES * 6}}  {memory[-1]:6.0f} MB")
+        lines.append(f"{name:<5} CPU {cpu[-1]:6.0f} %   {bars(cpu, 100)}")
+        lines.append(f"{name:<5} RAM {memory[-1]:6.0f} MB  {bars(memory, total[-1] / 1024)}")
     return lines
 
 

@@ -10,7 +10,7 @@ import typer
 
 from cookline.cli.options import AsJson, On, Stack
 from cookline.cli.render.table import table
-from cookline.cli.render.text import age
+from cookline.cli.render.text import age, printable, short
 from cookline.cli.session import session
 from cookline.errors import EXIT_DIFFERS, EXIT_OK, CooklineError, Unreachable, overall_exit_code
 
@@ -132,6 +132,8 @@ def _words(differences: Any) -> str:
         differences = [{"field": name, "expected": pair[0], "found": pair[1]} for name, pair in differences.items()]
     parts = []
     for each in differences if isinstance(differences, list) else []:
-        expected, found = str(each.get("expected"))[:40], str(each.get("found"))[:40]
-        parts.append(f"{each.get('field')}: {found}, not {expected}")
+        found, expected = each.get("found"), each.get("expected")
+        if each.get("field") == "exists":
+            return "it is not there" if expected else "it is there"
+        parts.append(f"{printable(each.get('field'))} {short(found) or 'none'}, not {short(expected)}")
     return "; ".join(parts)

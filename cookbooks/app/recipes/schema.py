@@ -2,15 +2,9 @@
 
 from cookline import CookbookFile, Execute, Node
 
-PSQL = "psql --no-psqlrc --quiet --tuples-only --dbname=shop"
+HAS_ROWS = "runuser -u postgres -- psql --tuples-only shop --command='SELECT 1 FROM product LIMIT 1' | grep --quiet 1"
 
 
 def recipe(node: Node) -> None:
-    node.ensure(CookbookFile("/var/lib/postgresql/shop.sql", source="schema.sql", owner="postgres", mode="0600"))
-    node.ensure(
-        Execute(
-            f"{PSQL} --set=ON_ERROR_STOP=1 --single-transaction --file=/var/lib/postgresql/shop.sql",
-            user="postgres",
-            not_if=f"runuser -u postgres -- {PSQL} --command='SELECT 1 FROM product LIMIT 1' | grep --quiet 1",
-        )
-    )
+    node.ensure(CookbookFile("/var/lib/postgresql/shop.sql", owner="postgres", mode="0600"))
+    node.ensure(Execute("psql --quiet --file=shop.sql shop", user="postgres", cwd="/var/lib/postgresql", not_if=HAS_ROWS))

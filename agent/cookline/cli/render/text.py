@@ -25,14 +25,15 @@ def changes(event: Mapping[str, Any]) -> str:
         if each.get("to") == MASK:
             hidden.append(printable(each.get("field")))
             continue
-        before, after = _short(each.get("from")), _short(each.get("to"))
+        before, after = short(each.get("from")), short(each.get("to"))
         shown.append(
             f"{printable(each.get('field'))} {before} -> {after}" if before else f"{printable(each.get('field'))} {after}"
         )
     return ", ".join([*shown, *([f"{', '.join(hidden)} (not shown)"] if hidden else [])])
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value in at most 60 characters, a sha256 in 8; nothing for None."""
     if value is None:
         return ""
     text = printable(value)

@@ -1,3 +1,6 @@
+-- All or nothing; the rows are the role's that the shop logs in as.
+\set ON_ERROR_STOP on
+BEGIN;
 SET ROLE shop;
 CREATE TABLE IF NOT EXISTS product (
     id integer PRIMARY KEY,
@@ -5,3 +8,4 @@ CREATE TABLE IF NOT EXISTS product (
     stock integer NOT NULL
 );
 INSERT INTO product VALUES (1, 'cast iron pan', 12), (2, 'paring knife', 40), (3, 'whisk', 7) ON CONFLICT DO NOTHING;
+COMMIT;
