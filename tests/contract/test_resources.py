@@ -45,8 +45,7 @@ def _fails(case: Case, host: LabHost, converger: Converger) -> None:
     assert event["kind"] == "failed"
     assert case.error in event["error"]
     assert "Traceback" not in event["error"]
-    for expectation in case.look:
-        look(host, expectation)
+    look(host, case.look)
 
 
 def _plans(converger: Converger) -> None:
@@ -62,8 +61,7 @@ def _converges(case: Case, host: LabHost, converger: Converger) -> None:
     assert {name: values for name, values in reported.items() if case.changes[name] != "*"} == {
         name: values for name, values in case.changes.items() if values != "*"
     }
-    for expectation in case.look:
-        look(host, expectation)
+    look(host, case.look)
     if case.break_ or case.remove:
         _ends(converger, "unchanged")
         assert converger.drift() == []
@@ -75,15 +73,13 @@ def _drifts_and_is_mended(case: Case, host: LabHost, converger: Converger) -> No
     assert finding["resource"].startswith(f"{case.kind}[")
     assert sorted(each["field"] for each in finding["differences"]) == sorted(case.drift)
     _ends(converger, "changed")
-    for expectation in case.look:
-        look(host, expectation)
+    look(host, case.look)
     assert converger.drift() == []
 
 
 def _is_removed(case: Case, host: LabHost, converger: Converger) -> None:
     _ends(converger, "changed", **case.remove)
-    for expectation in case.gone:
-        look(host, expectation)
+    look(host, case.gone)
     _ends(converger, "unchanged", **case.remove)
 
 
