@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -80,26 +83,28 @@ def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> 
 
 def _patiently(here: Session, work: Callable[[], Report]) -> Report:
     """Run `work` in a thread, so that Ctrl-C reaches this one."""
-    result: list[Report] = []
-    errors: list[BaseException] = []
+    outcome: Future[Report] = Future()
 
     def run() -> None:
         try:
-            result.append(work())
+            outcome.set_result(work())
         except BaseException as error:
-            errors.append(error)
+            outcome.set_exception(error)
 
-    thread = threading.Thread(target=run, name="command", daemon=True)
-    thread.start()
-    while thread.is_alive():
+    threading.Thread(target=run, name="command", daemon=True).start()
+    while True:
         try:
-            thread.join(timeout=3600)
+            return outcome.result()
         except KeyboardInterrupt:
             here.interrupt()
             if here.interrupts > 1:
-                here.warn("detached: the runs go on on their hosts; `cookline resume` takes them up again")
-                raise typer.Exit(EXIT_INTERRUPTED) from None
+                _detach(here)
             here.warn("stopping: nothing more begins, what runs is waited for; Ctrl-C again detaches")
-    if errors:
-        raise errors[0]
-    return result[0]
+
+
+def _detach(here: Session) -> NoReturn:
+    """Leave at once: the engine's threads wait for the hosts, and whoever resumes finds everything in the store."""
+    here.warn("detached: the runs go on on their hosts; `cookline resume` takes them up again")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_INTERRUPTED)
