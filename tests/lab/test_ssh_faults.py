@@ -14,7 +14,7 @@ import pytest
 from cookline.cli.app import run_command
 from cookline.cli.session import Session, Terminal
 from cookline.control.store.identifiers import new_identifier
-from cookline.control.transport import ssh
+from cookline.control.transport import quick_socket, ssh
 from cookline.control.transport.base import Target
 from cookline.control.transport.bundle import bundle
 from cookline.control.transport.conversation import Conversation
@@ -331,7 +331,7 @@ def test_jump_hosts_in_a_circle_are_found_out(hello: Hello, tmp_path: Path) -> N
 
 
 def test_more_operations_at_once_than_the_server_takes_sessions(host: LabHost, pool: Pool, tmp_path: Path) -> None:
-    host.run("echo MaxSessions 2 > /etc/ssh/sshd_config.d/few.conf; systemctl reload ssh", check=True)
+    host.run("echo MaxSessions 2 > /etc/ssh/sshd_config.d/few.conf; systemctl restart ssh", check=True)
     conversation = Conversation(pool, target_of(host, tmp_path))
     conversation.hello()
     held = [conversation.session() for _ in range(2)]
@@ -390,18 +390,20 @@ def test_a_damaged_bundle_is_replaced(hello: Hello, host: LabHost) -> None:
     assert "\nx\n" not in host.run(f"cat /var/lib/cookline/trees/{tree}/cookline/protocol.py").stdout
 
 
+WAITING = """
+    def recipe(node):
+        node.ensure(Execute("echo begun >> /root/done"))
+        node.ensure(Execute("until [ -e /root/go ]; do sleep 0.1; done; echo done >> /root/done"))
+"""
+
+
 def test_a_silent_link_is_given_up_and_the_run_followed_on_over_a_new_one(
     host: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"TCP_IDLE_SECONDS": 1, "TCP_INTERVAL_SECONDS": 1, "TCP_PROBES": 1}.items():
-        monkeypatch.setattr(ssh, name, value)
-    monkeypatch.setattr(ssh, "TCP_UNANSWERED_MILLISECONDS", 1000)
-    recipe = """
-        def recipe(node):
-            node.ensure(Execute("echo begun >> /root/done"))
-            node.ensure(Execute("until [ -e /root/go ]; do sleep 0.1; done; echo done >> /root/done"))
-    """
-    controller = Controller(replace(target_of(host, tmp_path), connect_timeout=1.0), recipe)
+        monkeypatch.setattr(quick_socket, name, value)
+    monkeypatch.setattr(quick_socket, "TCP_UNANSWERED_MILLISECONDS", 1000)
+    controller = Controller(replace(target_of(host, tmp_path), connect_timeout=1.0), WAITING)
     run = controller.begin()
     run.wait_for("changed")
     host.partition()
@@ -414,6 +416,52 @@ def test_a_silent_link_is_given_up_and_the_run_followed_on_over_a_new_one(
     assert host.run("cat /root/done").stdout == "begun\ndone\n"
     assert [event["seq"] for event in run.events] == list(range(len(run.events)))
     controller.close()
+
+
+def test_a_host_that_freezes_in_mid_run_is_noticed_and_followed_on_when_it_thaws(
+    host: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.5)
+    controller = Controller(replace(target_of(host, tmp_path), connect_timeout=1.0), WAITING)
+    run = controller.begin()
+    run.wait_for("changed")
+    host.freeze()
+    while not run.link and not run.error:
+        threading.Event().wait(0.05)
+    host.thaw()
+    host.run("touch /root/go", check=True)
+    assert run.join()["outcome"] == "successful"
+    assert host.run("cat /root/done").stdout == "begun\ndone\n"
+    controller.close()
+
+
+def test_logins_that_sshd_drops_are_tried_again(host: LabHost, tmp_path: Path) -> None:
+    host.run("echo MaxStartups 1:60:40 > /etc/ssh/sshd_config.d/few.conf; systemctl restart ssh", check=True)
+    target = target_of(host, tmp_path)
+    with Pool() as pool:
+        same_host = [replace(target, instance=f"name{number}") for number in range(8)]
+        assert all(connection.alive() for connection in pool.each(pool.connection, same_host))
+
+
+def test_connections_through_a_jump_host_share_one_login_there(lab_hosts: LabHosts, pool: Pool, tmp_path: Path) -> None:
+    jump, last = lab_hosts(2)
+    target = target_of(last, tmp_path)
+    config = jump_config(
+        tmp_path, f"Host jump\n  HostName {jump.address}\n  User root", f"Host {last.address}\n  ProxyJump jump"
+    )
+    with Path(target.known_hosts[0]).open("a") as file:
+        file.write(f"{jump.address} {jump.known_host}\n")
+    targets = [replace(target, instance=f"name{number}", ssh_config=config) for number in range(6)]
+    count = "journalctl -u ssh --output=cat | grep -c 'Accepted publickey'"
+    before = int(jump.run(count).stdout)
+    pool.each(pool.connection, targets)
+    after = int(jump.run(count).stdout)
+    assert after - before == 2, "one for all the connections, one for asking"
+    for each in targets:
+        pool.drop(each)
+    with pytest.raises(AssertionError):
+        jump.run("pgrep -af 'sshd: root@notty' | grep -v pgrep | sed 1d | grep .", check=True)
 
 
 # -- hosts that lie ----------------------------------------------------------------------------------------------------

@@ -7,17 +7,18 @@ hop's connection is what commands run on.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import socket
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from cookline.control.transport import known_hosts
 from cookline.control.transport.base import Connection, LinkLost, Target
+from cookline.control.transport.jumps import SharedJumps
+from cookline.control.transport.quick_socket import open_socket, unreachable
 from cookline.control.transport.route import Hop, route
 from cookline.control.transport.ssh_channel import SshChannel
 from cookline.errors import AuthenticationError, HostKeyError, Unreachable
@@ -27,76 +28,52 @@ if TYPE_CHECKING:
 
 # Below the usual idle limits of firewalls; also what keeps the way through a jump host open.
 KEEPALIVE_SECONDS = 15
-# The kernel gives a silent peer up after 5 + 3 x 5 s, and unanswered data after 20 s.
-TCP_IDLE_SECONDS, TCP_INTERVAL_SECONDS, TCP_PROBES = 5, 5, 3
-TCP_UNANSWERED_MILLISECONDS = 20_000
+# sshd's MaxStartups (10:30:100) drops logins at random while many are under way.
+DROPPED_PAUSES_SECONDS = (0.2, 0.7, 2.0)
+# A host that has said nothing for so long is asked whether it is there, and has so long to answer.
+SILENCE_SECONDS, ANSWER_SECONDS = 30.0, 15.0
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 
 
-class QuickSocket(socket.socket):
-    """Acknowledges at once: sshd's Nagle waits for our delayed acknowledgement otherwise (57 ms instead of 12 for an exec).
-
-    The kernel forgets TCP_QUICKACK, so it is set again after each read.
-    """
-
-    def recv(self, *arguments: Any) -> bytes:
-        data = super().recv(*arguments)
-        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return data
-
-
-def _open_socket(hop: Hop) -> socket.socket:
-    try:
-        plain = socket.create_connection((hop.address, hop.port), timeout=hop.timeout)
-    except OSError as error:
-        raise _unreachable(hop, error) from None
-    quick = QuickSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-    tcp = socket.IPPROTO_TCP
-    for level, option, value in (
-        (tcp, socket.TCP_NODELAY, 1),
-        (tcp, socket.TCP_QUICKACK, 1),
-        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-        (tcp, socket.TCP_KEEPIDLE, TCP_IDLE_SECONDS),
-        (tcp, socket.TCP_KEEPINTVL, TCP_INTERVAL_SECONDS),
-        (tcp, socket.TCP_KEEPCNT, TCP_PROBES),
-        (tcp, socket.TCP_USER_TIMEOUT, TCP_UNANSWERED_MILLISECONDS),
-    ):
-        quick.setsockopt(level, option, value)
-    return quick
-
-
-def _unreachable(hop: Hop, error: Exception) -> Unreachable:
-    """The error sorted by what mends it."""
-    where = f"{hop.label} ({hop.place})"
-    number = getattr(error, "errno", None)
-    if isinstance(error, socket.gaierror):
-        return Unreachable(f"{where}: the name {hop.address!r} is unknown", hint="correct the address, or the DNS")
-    if isinstance(error, ConnectionRefusedError):
-        return Unreachable(f"{where} refuses connections", hint=f"is sshd running, and on port {hop.port}?")
-    if isinstance(error, TimeoutError) or number == errno.ETIMEDOUT:
-        return Unreachable(f"{where} did not answer within {hop.timeout:g} s", hint="is the host up, and its firewall open?")
-    if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return Unreachable(f"no route to {where}", hint="look at the network between here and the host")
-    return Unreachable(f"{where}: {error or type(error).__name__}", hint=f"try: ssh -v -p {hop.port} {hop.user}@{hop.address}")
+class Dropped(Unreachable):
+    """The server closed the connection before it said anything: too many logins at once (sshd's MaxStartups), or a restart."""
 
 
 class SshTransport:
-    """Connections by paramiko."""
+    """Connections by paramiko. Hosts behind the same jump host share one login there."""
 
     name = "ssh"
 
+    def __init__(self) -> None:
+        self.jumps: SharedJumps[paramiko.Transport] = SharedJumps(self._reach)
+
     def connect(self, target: Target) -> Connection:
         hops = route(target)
-        opened: list[paramiko.Transport] = []
+        transport = self._reach(hops)
+        return SshConnection(replace(target, user=hops[-1].user, port=hops[-1].port), transport, self, tuple(hops[:-1]))
+
+    def _reach(self, hops: Sequence[Hop]) -> paramiko.Transport:
+        """Log in on the last hop by way of the others. A login that sshd dropped is tried again."""
+        for pause in (*DROPPED_PAUSES_SECONDS, None):
+            try:
+                with self.open_way(hops) as way:
+                    return _login(hops[-1], way)
+            except Dropped:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last pause is None")
+
+    @contextlib.contextmanager
+    def open_way(self, hops: Sequence[Hop]) -> Iterator[Any]:
+        """What carries a session with the last hop. When the body raises, the jump host is let go again."""
+        before = tuple(hops[:-1])
+        jump = self.jumps.acquire(before) if before else None
         try:
-            for hop in hops:
-                opened.append(_login(hop, _way(hop, opened[-1] if opened else None)))
+            yield _way(hops[-1], jump)
         except BaseException:
-            for transport in reversed(opened):
-                transport.close()
+            self.jumps.release(before)
             raise
-        last = hops[-1]
-        return SshConnection(replace(target, user=last.user, port=last.port), opened, self)
 
 
 def _way(hop: Hop, before: paramiko.Transport | None) -> Any:
@@ -114,7 +91,7 @@ def _way(hop: Hop, before: paramiko.Transport | None) -> Any:
             ) from None
     if hop.proxy_command:
         return paramiko.ProxyCommand(hop.proxy_command)
-    return _open_socket(hop)
+    return open_socket(hop)
 
 
 def _login(hop: Hop, way: Any) -> paramiko.Transport:
@@ -122,6 +99,7 @@ def _login(hop: Hop, way: Any) -> paramiko.Transport:
     import paramiko
 
     transport = None
+    begun = time.monotonic()
     try:
         transport = paramiko.Transport(way)
         transport.daemon = True
@@ -139,7 +117,7 @@ def _login(hop: Hop, way: Any) -> paramiko.Transport:
         else:
             way.close()
         if isinstance(error, (paramiko.SSHException, EOFError, OSError)):
-            raise _handshake_error(hop, error) from None
+            raise _handshake_error(hop, error, time.monotonic() - begun) from None
         raise
 
 
@@ -152,19 +130,19 @@ def _prefer(transport: paramiko.Transport, known: list[known_hosts.HostKey]) -> 
     options.key_types = tuple(sorted(options.key_types, key=lambda name: name not in kinds))
 
 
-def _handshake_error(hop: Hop, error: Exception) -> Unreachable:
+def _handshake_error(hop: Hop, error: Exception, waited: float) -> Unreachable:
     text = str(error).lower()
+    if waited < hop.timeout / 2 and (isinstance(error, (EOFError, ConnectionResetError)) or "banner" in text):
+        return Dropped(
+            f"{hop.label} ({hop.place}) closed the connection before the login", hint="look at sshd's log on the host"
+        )
     if isinstance(error, OSError) and not isinstance(error, EOFError):
-        return _unreachable(hop, error)
+        return unreachable(hop, error)
     # start_client gives up silently when its time is over; there is "no existing session" then
     if any(word in text for word in ("banner", "timed out", "timeout", "no existing session")):
         return Unreachable(
             f"{hop.label} ({hop.place}) accepted the connection, but its SSH server did not answer within {hop.timeout:g} s",
             hint="is it an SSH server, and is the host not frozen or overloaded?",
-        )
-    if isinstance(error, EOFError):
-        return Unreachable(
-            f"{hop.label} ({hop.place}) closed the connection during the login", hint="look at sshd's log on the host"
         )
     return Unreachable(f"{hop.label} ({hop.place}): {error}", hint=f"try: ssh -v -p {hop.port} {hop.user}@{hop.address}")
 
@@ -301,18 +279,18 @@ def _ssh_agent() -> Iterator[list[Any]]:
 
 
 class SshConnection:
-    """An authenticated session; `transports` are those of the hops, its own last."""
+    """An authenticated session that goes through the hops `before`."""
 
-    def __init__(self, target: Target, transports: list[paramiko.Transport], opener: SshTransport) -> None:
+    def __init__(
+        self, target: Target, transport: paramiko.Transport, opener: SshTransport, before: tuple[Hop, ...] = ()
+    ) -> None:
         self.target = target
-        self._transports = transports
+        self._transport = transport
         self._opener = opener
+        self._before = before
+        self._closed = False
         self._spare: Connection | None = None
         self._lock = threading.Lock()
-
-    @property
-    def _transport(self) -> paramiko.Transport:
-        return self._transports[-1]
 
     def execute(self, command: str) -> SshChannel:
         import paramiko
@@ -328,7 +306,7 @@ class SshConnection:
         except (paramiko.SSHException, EOFError, OSError) as error:
             channel.close()
             raise self._lost(error) from None
-        return SshChannel(channel, self.target)
+        return SshChannel(channel, self.target, self.check_silence, SILENCE_SECONDS)
 
     def _lost(self, error: Exception) -> LinkLost:
         return LinkLost(
@@ -342,14 +320,32 @@ class SshConnection:
                 self._spare = self._opener.connect(self.target)
             return self._spare
 
+    def check_silence(self) -> bool:
+        """Ask sshd for a sign of life: a frozen host keeps TCP up. Closes the connection and returns False without one."""
+        answered = threading.Event()
+
+        def ask() -> None:
+            self._transport.global_request("keepalive@openssh.com", wait=True)
+            answered.set()
+
+        threading.Thread(target=ask, name="keepalive", daemon=True).start()
+        if answered.wait(ANSWER_SECONDS) and self._transport.is_active():
+            return True
+        self.close()
+        return False
+
     def alive(self) -> bool:
-        return all(transport.is_active() for transport in self._transports)
+        return not self._closed and self._transport.is_active()
 
     def close(self) -> None:
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if closed:
+            return
         if self._spare is not None:
             self._spare.close()
-        for transport in reversed(self._transports):
-            transport.close()
+        self._transport.close()
+        self._opener.jumps.release(self._before)
 
 
 @dataclass(frozen=True)
@@ -373,21 +369,18 @@ class Shown:
 def scan(target: Target) -> Shown:
     """The key that the host shows now, not checked: for `cookline trust` alone. Jump hosts on the way are checked."""
     hops = route(target)
-    opened: list[paramiko.Transport] = []
-    try:
-        for hop in hops[:-1]:
-            opened.append(_login(hop, _way(hop, opened[-1] if opened else None)))
-        last = hops[-1]
-        known = known_hosts.lookup(last.known_hosts, last.key_name)
-        return Shown(last.key_name, last.place, _shown_key(last, known, _way(last, opened[-1] if opened else None)), known)
-    finally:
-        for transport in reversed(opened):
-            transport.close()
+    last, opener = hops[-1], SshTransport()
+    known = known_hosts.lookup(last.known_hosts, last.key_name)
+    with opener.open_way(hops) as way:
+        key = _shown_key(last, known, way)
+    opener.jumps.release(tuple(hops[:-1]))
+    return Shown(last.key_name, last.place, key, known)
 
 
 def _shown_key(hop: Hop, known: list[known_hosts.HostKey], way: Any) -> known_hosts.HostKey:
     import paramiko
 
+    begun = time.monotonic()
     transport = paramiko.Transport(way)
     try:
         transport.banner_timeout = hop.timeout
@@ -396,6 +389,6 @@ def _shown_key(hop: Hop, known: list[known_hosts.HostKey], way: Any) -> known_ho
         key = transport.get_remote_server_key()
         return known_hosts.HostKey(key.get_name(), key.get_base64())
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise _handshake_error(hop, error) from None
+        raise _handshake_error(hop, error, time.monotonic() - begun) from None
     finally:
         transport.close()

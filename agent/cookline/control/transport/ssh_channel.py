@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from cookline.control.transport.base import LinkLost, Target
@@ -20,11 +21,12 @@ SLICE_SECONDS = 1.0
 
 
 class SshChannel:
-    """See base.Channel."""
+    """See base.Channel. After `patience` seconds of silence `is_there` is asked whether the host still is."""
 
-    def __init__(self, channel: paramiko.Channel, target: Target) -> None:
+    def __init__(self, channel: paramiko.Channel, target: Target, is_there: Callable[[], bool], patience: float) -> None:
         self._channel = channel
         self._target = target
+        self._is_there, self._patience = is_there, patience
         self._buffer = bytearray()
         self._searched = 0
         self._errors = bytearray()
@@ -60,6 +62,7 @@ class SshChannel:
 
     def _receive(self, deadline: float | None) -> bytes:
         """What comes next; b"" at the end of the stream. Raises LinkLost and TimeoutError."""
+        heard = time.monotonic()
         while True:
             left = SLICE_SECONDS if deadline is None else min(SLICE_SECONDS, deadline - time.monotonic())
             if left <= 0:
@@ -69,6 +72,10 @@ class SshChannel:
                 data = self._channel.recv(READ_BYTES)
             except TimeoutError:
                 self._drain_errors()
+                if time.monotonic() - heard > self._patience:
+                    if not self._is_there():
+                        raise self._lost() from None
+                    heard = time.monotonic()
                 continue
             self._drain_errors()
             if not data and not (self._channel.eof_received or self._channel.exit_status_ready()):
