@@ -61,8 +61,17 @@ def _loaded(host: System) -> Dict[str, Unit]:
     return {row[0]: Unit(row[0], row[1], row[2], row[3], "") for row in rows if len(row) >= 4}
 
 
+def real_name(host: System, name: str) -> str:
+    """The unit's own name where `name` is an alias, as sshd.service is of ssh.service on Debian."""
+    if name in loaded(host):
+        return name
+    target = os.path.basename(os.path.realpath(unit_file(host, name) or name))
+    return target if target.endswith(SUFFIXES) and "@." not in target else name
+
+
 def find(host: System, name: str) -> Optional[Unit]:
     """The unit, loaded or only on disk; None when there is no such unit."""
+    name = real_name(host, name)
     unit = loaded(host).get(name)
     if unit is not None and unit.load != "not-found":
         return unit
@@ -103,9 +112,18 @@ def enabled(host: System, name: str) -> bool:
     """Whether a link of `systemctl enable` stands, or a generator says so; a masked unit is not."""
     if masked(host, name):
         return False
-    if name in host.remember("enabled units", lambda: _enabled(host)):
+    if real_name(host, name) in host.remember("enabled units", lambda: _enabled(host)):
         return True
-    return unit_file(host, name) is None and file_state(host, name) in ("enabled", "enabled-runtime", "alias")
+    if unit_file(host, name) is not None:
+        return False
+    state = file_state(host, name)
+    return _starts_by_rc(host, name) if state == "generated" else state in ("enabled", "enabled-runtime")
+
+
+def _starts_by_rc(host: System, name: str) -> bool:
+    """Whether a script of /etc/init.d is started in a runlevel: systemd only says that it generated the unit."""
+    pattern = re.compile(rf"S\d\d{re.escape(name.rpartition('.')[0])}")
+    return any(pattern.fullmatch(entry) for level in "2345" for entry in host.listing(f"/etc/rc{level}.d"))
 
 
 def _enabled(host: System) -> Set[str]:
@@ -130,7 +148,7 @@ def masked(host: System, name: str) -> bool:
 
 def needs_daemon_reload(host: System, name: str) -> bool:
     """systemd's NeedDaemonReload: the unit's files are newer than what is in memory."""
-    unit = loaded(host).get(name)
+    unit = loaded(host).get(real_name(host, name))
     if unit is None:
         return False
     if not unit.path:

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from cookline.errors import CookbookError, ResourceError, ResourceUsageError
-from cookline.host import archive
 from cookline.host.paths import TREES
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
@@ -194,6 +193,8 @@ class Release(Resource):
                 host.remove_tree(f"{self.directory}/releases/{name}")
 
     def _fill(self, host: System, staged: str) -> None:
+        from cookline.host import archive  # tarfile costs 5 ms, and a quiet run unpacks nothing
+
         uid, gid = (-1 if each is None else each for each in uid_and_gid(host, self.owner, self.group))
         if host.status(f"{self.directory}/releases") is None:
             host.make_directory(f"{self.directory}/releases", parents=True)

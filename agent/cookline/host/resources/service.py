@@ -72,7 +72,9 @@ class Service(Resource):
         if "masked" in changes and not self.masked:
             self._systemctl(host, "unmask")
         self._refuse_impossible(host, changes)
-        together = ("--now",) if "running" in changes and self.running == self.enabled else ()
+        # For a script of /etc/init.d systemctl hands `enable` on and forgets the `--now`.
+        both = "running" in changes and self.running == self.enabled and units.unit_file(host, name) is not None
+        together = ("--now",) if both else ()
         if "enabled" in changes:
             self._systemctl(host, "enable" if self.enabled else "disable", *together)
         if "running" in changes and not ("enabled" in changes and together):
