@@ -118,6 +118,17 @@ def test_a_change_by_hand_is_a_finding_of_the_watch(host: LabHost, agent: Agent)
     assert [difference["field"] for difference in finding["differences"]] == ["content"]
 
 
+def test_a_service_that_is_stopped_or_disabled_by_hand_is_a_finding_of_the_watch(host: LabHost, agent: Agent) -> None:
+    watched = Controller(agent.controller.target, 'def recipe(node): node.ensure(Service("cron", running=True, enabled=True))')
+    agent.setup(watched)
+    watched.close()
+    agent.wait(agent.watches)
+    host.run("systemctl disable --now cron", check=True)
+    agent.wait(agent.findings)
+    finding = agent.collect("finding")[0]["data"]
+    assert (finding["resource"], finding["detected_by"]) == ("Service[cron]", "watch")
+
+
 def test_what_a_run_writes_is_no_drift(host: LabHost, agent: Agent, tmp_path: Path) -> None:
     agent.setup()
     agent.wait(agent.watches)

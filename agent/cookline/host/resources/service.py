@@ -93,4 +93,7 @@ class Service(Resource):
         units.systemctl(host, verb, self.unit_name, *options, timeout=self.timeout)
 
     def watched_paths(self) -> List[str]:
-        return ["/etc/systemd/system"] if self.enabled is not None else []
+        """systemd keeps a link for each unit that is up, and enabling makes one in the directory of what wants the unit."""
+        up = [f"/run/systemd/units/invocation:{self.unit_name}"] if self.running is not None else []
+        places = ("/etc/systemd/system", "/etc/systemd/system/multi-user.target.wants")
+        return up + [f"{place}/{self.unit_name}" for place in places]
