@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cookline.cli.thin import write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,16 +32,9 @@ class Terminal:
 
     @classmethod
     def of_this_process(cls) -> Terminal:
-        def write(stream: Any) -> Callable[[str], Any]:
-            def put(text: str) -> None:
-                stream.write(text)
-                stream.flush()
-
-            return put
-
         interactive = sys.stdout.isatty()
         width = os.get_terminal_size().columns if interactive else 120
-        return cls(write(sys.stdout), write(sys.stderr), width, interactive)
+        return cls(partial(write, sys.stdout), partial(write, sys.stderr), width, interactive)
 
 
 class _Writer:

@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 SOCKET = "server.sock"
 # Commands that concern this process, this terminal or this working directory alone.
@@ -22,6 +22,15 @@ INTERRUPTED = 130
 def directory() -> str:
     """The `.cookline` directory of this project."""
     return os.environ.get("COOKLINE_DIRECTORY") or os.path.join(os.getcwd(), ".cookline")
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write at once. A reader that has seen enough (head, less) ends the output, not the command."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def through_server(arguments: list[str]) -> int | None:
@@ -67,8 +76,7 @@ def _converse(connection: socket.socket, arguments: list[str]) -> int:
                 if "exit" in message:
                     return int(message["exit"])
                 stream = sys.stderr if "error" in message else sys.stdout
-                stream.write(message.get("out") or message.get("error") or "")
-                stream.flush()
+                write(stream, message.get("out") or message.get("error") or "")
     finally:
         signal.signal(signal.SIGINT, previous)
     sys.stderr.write("cookline: the server went away; `cookline runs` after its restart shows what became of the command\n")
