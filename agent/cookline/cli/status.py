@@ -82,5 +82,11 @@ def _print(stack: dict[str, Any]) -> None:
         for each in stack["instances"]
     ]
     table(here, columns, rows)
+    from cookline.control.lifecycle.lock import holder
+
+    at_work = holder(here.directory)
     for command in stack["unfinished"]:
-        here.say(f"unfinished: {command}; `cookline resume {command}` finishes it")
+        if at_work:
+            here.say(f"going on: {command} by {at_work.get('user')} (process {at_work.get('pid')}, {at_work.get('command')})")
+        else:
+            here.say(f"unfinished: {command}; `cookline resume {command}` finishes it")

@@ -288,3 +288,22 @@ def test_instance_ids_and_addresses_stand_in_the_snapshot(online: Kitchen) -> No
     known = {each.name: each for each in online.store.instances.of(online.pushed.stack_id)}
     assert {name: each["id"] for name, each in told.items()} == {name: each.id for name, each in known.items()}
     assert all(each["address"].startswith("10.0.0.") for each in told.values())
+
+
+def test_a_defect_of_ours_ends_a_command_instead_of_hanging_it(online: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, run_id: str) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cookline.control.lifecycle.course.Course.perform", broken)
+    report = online.do("configure")
+    assert (dict(report.totals), report.exit_code) == ({"failed": 3}, 1)
+    assert "No space left on device" in str(report.results[0].reason)
+    assert online.dispatcher.unfinished() == []
+
+
+def test_a_screen_that_breaks_ends_no_run(online: Kitchen) -> None:
+    def broken(instance: str, event: object) -> None:
+        raise BrokenPipeError
+
+    online.dispatcher.progress.subscribe(broken)
+    assert online.do("configure").exit_code == 0

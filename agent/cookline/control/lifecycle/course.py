@@ -73,6 +73,13 @@ class Course:
         self.progress.tell("", "finished", command=command_id, exit_code=code)
         return code
 
+    def abandon(self, command_id: str, error: Exception) -> int:
+        """End what has not ended as failed, for a defect of ours or a full disk here; the exit code."""
+        for run in self.store.runs.of_command(command_id):
+            if run.outcome is None:
+                self.runner.fail(run.id, error)
+        return self.close(command_id)
+
     def report(self, command_id: str) -> Report:
         """What has come of a command so far; a run that has not ended yet counts as skipped."""
         record = self.store.runs.command(command_id)

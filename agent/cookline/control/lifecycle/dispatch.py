@@ -9,6 +9,7 @@ The CLI makes one per command; the server keeps one, with its engine launched an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ class Dispatcher:
 
     pool      connections; made when it is first needed
     converse  how a host is spoken to (tests put their own here)
-    name      what a second controller is told that this one is doing
+    name      what a second controller is told that this one is doing; "" is the command
     wait      seconds to wait for another controller's lock
     """
 
@@ -53,7 +54,7 @@ class Dispatcher:
         open_provider: OpenProvider | None = None,
         converse: Converse | None = None,
         user: str | None = None,
-        name: str = "cookline",
+        name: str = "",
         wait: float = 0.0,
     ) -> None:
         self.store, self.user, self.name, self.wait_for_lock = store, user or operator(), name, wait
@@ -69,6 +70,7 @@ class Dispatcher:
         self._pool = pool
         self._host_code: Bundle | None = None
         self._engine: DurableEngine | None = None
+        self._launching = threading.Lock()
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
@@ -83,6 +85,8 @@ class Dispatcher:
         """Start a command; its id. One that only looks has ended when this returns."""
         if command.kind == "plan":
             return self._look(command)
+        self.name = self.name or f"cookline {command.kind} {command.stack}"
+        self.wait_for_lock = max(self.wait_for_lock, command.lock_wait)
         engine = self.engine()
         planned = self.planner.plan(command)
         self._announce(planned)
@@ -142,19 +146,24 @@ class Dispatcher:
 
     def engine(self) -> DurableEngine:
         """The launched engine. The first call takes the lock, and takes up what was left unfinished, to its end."""
-        if self._engine is None:
-            from cookline.control.lifecycle.engine import DurableEngine
+        with self._launching:
+            if self._engine is None:
+                self._launch()
+            assert self._engine is not None
+            return self._engine
 
-            self._engine = DurableEngine(
-                self.store.directory, self.course, self.store.runs, command=self.name, wait=self.wait_for_lock
-            )
-            left = self.unfinished()
-            for record in left:
-                self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
-                self._engine.start(record.id)
-            for record in left:
-                self.wait(record.id)
-        return self._engine
+    def _launch(self) -> None:
+        from cookline.control.lifecycle.engine import DurableEngine
+
+        self._engine = DurableEngine(
+            self.store.directory, self.course, self.store.runs, command=self.name or "cookline", wait=self.wait_for_lock
+        )
+        left = self.unfinished()
+        for record in left:
+            self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
+            self._engine.start(record.id)
+        for record in left:
+            self.wait(record.id)
 
     def close(self, *, leaving: bool = False) -> None:
         """Let go of hosts and engine. `leaving`: this process ends now, and with it engine and lock (0.8 s less)."""

@@ -44,4 +44,8 @@ class Progress:
     def pass_on(self, instance: str, event: dict[str, Any]) -> None:
         with self._lock:
             for subscriber in list(self._subscribers):
-                subscriber(instance, event)
+                try:
+                    subscriber(instance, event)
+                except Exception:
+                    # a screen that cannot be written to must not end a run
+                    self._remove(subscriber)

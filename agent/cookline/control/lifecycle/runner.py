@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ class Runner:
             self._settle(part, verdict)
         return verdict.outcome
 
-    def fail(self, run_id: str, error: CooklineError) -> None:
+    def fail(self, run_id: str, error: Exception) -> None:
         """End a run before it began: its host could not be brought up."""
         part = self._part(self.store.runs.run(run_id))
         self._settle(part, replace(verdict_of(error), outcome="failed", stuck=True))
@@ -159,6 +159,7 @@ class Runner:
         self._enter(part, part.rule.during)
         instance = self.store.instances.get(part.run.instance_id)
         self.store.runs.begin(part.run.id, 0)
+        self._hang_up(part)
         failed = self.hosts.reboot([instance], lambda text: self._say(part.run, text))
         return verdict_of(failed[instance.name]) if failed else Verdict("successful")
 
@@ -168,8 +169,17 @@ class Runner:
             return verdict
         self._enter(part, "stopping")
         instance = self.store.instances.get(part.run.instance_id)
+        self._hang_up(part)
         failed = self.hosts.power_off([instance], lambda text: self._say(part.run, text))
         return replace(verdict_of(failed[instance.name]), totals=verdict.totals, stuck=True) if failed else verdict
+
+    def _hang_up(self, part: Part) -> None:
+        """Close the connection that is kept open: a host that loses its power does not say so."""
+        with suppress(CooklineError):
+            revision = self.revisions.get(part.command.stack, part.command.revision or 0)
+            target = self.hosts.target(revision, self.store.instances.get(part.run.instance_id))
+            conversation = self.converse(target, lambda text: None)
+            conversation.pool.drop(target)
 
     # -- states and the end --------------------------------------------------------------------------------------------
 

@@ -37,6 +37,9 @@ class Work(Protocol):
     def close(self, command_id: str) -> int:
         """Settle the command; its exit code."""
 
+    def abandon(self, command_id: str, error: Exception) -> int:
+        """Settle a command that cookline itself could not carry out."""
+
 
 class Engine(Protocol):
     def step(self, name: str, function: Callable[[str], Any], argument: str) -> Any:
