@@ -156,3 +156,12 @@ def test_what_a_reader_raises_stops_the_following_alone(case: Case) -> None:
     events: list[dict[str, Any]] = []
     end = case.conversation.attach(request.run, events.append, deadline=30.0)
     assert end["outcome"] == "successful"
+
+
+def test_sessions_that_are_kept_ready_serve_runs_and_questions_alike(case: Case) -> None:
+    with Pool(warm=True) as pool:
+        warm = Case(pool, case.target)
+        requests = [case.request() for _ in range(3)]
+        for request in requests:
+            assert warm.follow(request)[-1]["outcome"] == "successful"
+        assert warm.conversation.status()["runs"] == [request.run for request in requests]

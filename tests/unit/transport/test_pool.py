@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from cookline.control.transport import ready
 from cookline.control.transport.base import Connection, Target
+from cookline.control.transport.bundle import Bundle
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.dummy import DummyTransport
 from cookline.control.transport.pool import Pool
@@ -97,3 +99,63 @@ def test_a_thousand_runs_on_a_hundred_dummies() -> None:
 
         assert pool.each(work, range(1000)) == ["successful"] * 1000
     assert sum(len(host.requests) for host in transport.hosts.values()) == 1000
+
+
+# -- sessions kept ready -----------------------------------------------------------------------------------------------
+
+
+def settle(pool: Pool) -> None:
+    """Until what was begun in the background is ready."""
+    assert pool._ready is not None
+    while pool._ready._starting:
+        threading.Event().wait(0.005)
+
+
+def test_the_next_operation_finds_its_session_ready() -> None:
+    transport = DummyTransport()
+    with Pool({"dummy": transport}, warm=True) as pool:
+        conversation = Conversation(pool, target(1), NO_BUNDLE)
+        conversation.status()
+        settle(pool)
+        assert pool._ready is not None
+        [ready] = pool._ready._ready.values()
+        assert pool.session(target(1), NO_BUNDLE) is ready.session
+        assert conversation.run(request(), TreeSet(), lambda event: None)["outcome"] == "successful"
+        settle(pool)
+        assert conversation.status()["runs"] == [request().run]
+    assert not ready.session.channel.is_open() or transport.host("web1").connections == 1
+
+
+def test_a_session_that_died_while_it_waited_is_not_used() -> None:
+    transport = DummyTransport()
+    with Pool({"dummy": transport}, warm=True) as pool:
+        conversation = Conversation(pool, target(1), NO_BUNDLE)
+        conversation.status()
+        settle(pool)
+        assert pool._ready is not None
+        [ready] = pool._ready._ready.values()
+        ready.session.channel.close()
+        assert conversation.status()["kind"] == "answer"
+
+
+def test_a_session_of_another_bundle_or_one_that_is_old_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Pool({"dummy": DummyTransport()}, warm=True) as pool:
+        pool.prepare(target(1), NO_BUNDLE)
+        settle(pool)
+        other = Bundle({"x86_64": [["changed", "0644", "1" * 64]]}, {})
+        assert pool._ready is not None
+        assert pool._ready.take(target(1), other) is None
+        pool.prepare(target(1), NO_BUNDLE)
+        settle(pool)
+        monkeypatch.setattr(ready, "OLD_AFTER_SECONDS", 0.0)
+        assert pool._ready.take(target(1), NO_BUNDLE) is None
+
+
+def test_a_host_that_is_away_is_told_by_the_next_operation() -> None:
+    transport = DummyTransport()
+    with Pool({"dummy": transport}, warm=True) as pool:
+        transport.host("web1").unreachable = "is away"
+        pool.prepare(target(1), NO_BUNDLE)
+        settle(pool)
+        with pytest.raises(Unreachable, match="is away"):
+            Conversation(pool, target(1), NO_BUNDLE).status()

@@ -146,6 +146,7 @@ def _target(revision: Revision, definition: Definition, instance: Instance, know
         port=definition.port or host.get("port"),
         user=definition.user or host.get("user"),
         become=definition.become,
+        bootstrap=definition.bootstrap,
         python=definition.python,
         identity_file=identity,
         ssh_config=str(revision.path(definition.ssh_config)) if definition.ssh_config else None,

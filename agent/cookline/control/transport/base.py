@@ -58,6 +58,9 @@ class Channel(Protocol):
         """One line with its newline, b"" at the end of the stream. Raises LinkLost; TimeoutError after `timeout` seconds;
         HostileOutput for a line over the protocol's limit."""
 
+    def is_open(self) -> bool:
+        """False once the command has ended or the link is known to be broken."""
+
     def close_input(self) -> None: ...
 
     def exit_status(self, timeout: float = 10.0) -> int:

@@ -126,6 +126,7 @@ class Conversation:
                 messages.append(message)
         finally:
             session.close()
+            self.pool.prepare(self.target, self.bundle)
 
     def session(self) -> Session:
         """A new command on the host that has said hello. Installs python3 first where the target says so and it is missing."""
@@ -140,10 +141,10 @@ class Conversation:
 
     def _session(self) -> Session:
         try:
-            return Session(self.pool.connection(self.target), self.bundle)
+            return self.pool.session(self.target, self.bundle)
         except LinkLost:
             self.pool.drop(self.target)
-            return Session(self.pool.connection(self.target), self.bundle)
+            return self.pool.session(self.target, self.bundle)
 
 
 class _Following:
@@ -230,6 +231,7 @@ class _Following:
             return self._follow(session)
         finally:
             session.close()
+            self.conversation.pool.prepare(self.conversation.target, self.conversation.bundle)
 
     def _open(self, session: Session) -> None:
         if self.sent or self.request is None:

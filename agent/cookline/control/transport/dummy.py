@@ -273,6 +273,9 @@ class DummyChannel:
         if not self.connection.alive():
             raise LinkLost(f"the connection to {self.host.name} broke")
 
+    def is_open(self) -> bool:
+        return not self._ended and self.connection.alive()
+
     def close_input(self) -> None:
         self._ended = True
 
@@ -295,6 +298,8 @@ class DummyChannel:
 
         self._say({"kind": "hello", "protocol": PROTOCOL, "python": "3.11.2", "machine": "x86_64"})
         message = json.loads((yield 0))
+        while message["operation"] == "prepare":
+            message = json.loads((yield 0))
         if self.host.hostile is not None:
             self._output.extend(self.host.hostile)
             self.host.hostile = None

@@ -91,6 +91,9 @@ class LocalChannel:
             raise TimeoutError
         return self._process.stdout.read(READ_BYTES) or b""
 
+    def is_open(self) -> bool:
+        return self._process.poll() is None
+
     def close_input(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()

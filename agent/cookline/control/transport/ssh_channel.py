@@ -97,6 +97,9 @@ class SshChannel:
     def _lost(self) -> LinkLost:
         return LinkLost(f"the connection to {self._target.instance} ({self._target.address}) broke")
 
+    def is_open(self) -> bool:
+        return self._link_is_up() and not (self._channel.closed or self._channel.eof_received)
+
     def close_input(self) -> None:
         with contextlib.suppress(OSError, EOFError):
             self._channel.shutdown_write()

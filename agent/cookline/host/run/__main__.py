@@ -44,6 +44,9 @@ def main() -> None:
         os.makedirs(paths.STATE_DIRECTORY, mode=0o700, exist_ok=True)
         wire.write({"kind": "hello", "protocol": PROTOCOL, "python": platform.python_version(), "machine": os.uname().machine})
         message = wire.read()
+        while message.get("operation") == "prepare":
+            _prepare()
+            message = wire.read()
         OPERATIONS.get(str(message.get("operation")), _unknown)(wire, message)
     except CooklineError as error:
         wire.write({"kind": "refused", "reason": "host", "error": error.message, "hint": error.hint})
@@ -54,6 +57,12 @@ def main() -> None:
             wire.write({"kind": "refused", "reason": "space", "error": "the disk of the host is full", "hint": hint})
         else:
             wire.write({"kind": "refused", "reason": "io", "error": str(error), "hint": None})
+
+
+def _prepare() -> None:
+    """Load what a run needs while there is time; the controller keeps this process ready for its next operation."""
+    from cookline.host import landing  # noqa: F401
+    from cookline.host.run import converge, follow, launch  # noqa: F401
 
 
 def _run(wire: Wire, message: Message) -> None:
