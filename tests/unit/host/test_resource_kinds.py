@@ -125,3 +125,13 @@ def test_a_mistyped_field_names_the_right_one(name: str) -> None:
 def test_wrong_values_are_told_in_words(kind: str, values: list[Any], fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ResourceUsageError, match=message):
         getattr(cookline, kind)(*values, **fields)
+
+
+def test_a_resource_is_a_frozen_value() -> None:
+    first, second = cookline.Package("nginx"), cookline.Package(names="nginx")
+    assert first == second and hash(first) == hash(second)
+    assert first != cookline.Package("nginx", exists=False)
+    assert first != cookline.Service("nginx", running=True)
+    with pytest.raises(AttributeError, match=r"Package is frozen; use replace\(names=..\)"):
+        first.names = "apache2"  # type: ignore[misc]
+    assert first.replace(exists=False) == cookline.Package("nginx", exists=False)

@@ -88,7 +88,8 @@ class Declared:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        dataclasses.dataclass(frozen=True, init=False, repr=False)(cls)
+        # Frozen and comparable by the methods below: what dataclasses would write for each class costs 0.4 ms at import.
+        dataclasses.dataclass(init=False, repr=False, eq=False)(cls)
         # dataclasses keeps ClassVars in there too; what is left are the fields alone
         cls.__dataclass_fields__ = {
             name: each
@@ -115,6 +116,21 @@ class Declared:
         for name in fields:
             object.__setattr__(self, name, given[name])
         self.__post_init__()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is frozen; use replace({name}=..)")
+
+    def __delattr__(self, name: str) -> None:
+        raise dataclasses.FrozenInstanceError(f"{type(self).__name__} is frozen")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and self._values() == other._values()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._values()))
+
+    def _values(self) -> Tuple[Any, ...]:
+        return tuple([getattr(self, name) for name in self.__dataclass_fields__])
 
     def _default(self, each: dataclasses.Field[Any]) -> Any:
         if each.default is not dataclasses.MISSING:
