@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", "Definitions"),
     "push": ("push", "push", "Definitions"),
+    "history": ("history", "history", "Definitions"),
+    "diff": ("diff", "diff", "Definitions"),
+    "revert": ("history", "revert", "Definitions"),
     "schema": ("schema", "schema", "Definitions"),
     "explain": ("explain", "explain", "Definitions"),
     "app": ("apps", "app", "Definitions"),

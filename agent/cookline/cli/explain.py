@@ -64,7 +64,7 @@ def _definition(wanted: str) -> Definition:
         return load_stack(here.cwd / wanted)
     if wanted:
         return _pushed(wanted)
-    files = [*sorted(here.cwd.glob("stacks/*.yml")), *(each for each in sorted(here.cwd.glob("*.yml")) if _is_stack(each))]
+    files = [*sorted(here.cwd.glob("stacks/*.yml")), *(each for each in sorted(here.cwd.glob("*.yml")) if is_stack(each))]
     if len(files) == 1:
         return load_stack(files[0])
     names = [str(file.relative_to(here.cwd)) for file in files]
@@ -78,7 +78,8 @@ def _definition(wanted: str) -> Definition:
     )
 
 
-def _is_stack(file: Path) -> bool:
+def is_stack(file: Path) -> bool:
+    """Whether a YAML file is meant to be a stack definition."""
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError):

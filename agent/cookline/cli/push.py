@@ -5,18 +5,24 @@ from __future__ import annotations
 import getpass
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cookline.cli.options import AsJson
 from cookline.cli.session import session
+from cookline.errors import UsageError
+
+if TYPE_CHECKING:
+    from cookline.control.stack.revision import Revision
+    from cookline.control.store.revisions import Pushed
 
 
 def push(
-    definition: Annotated[Path, typer.Argument(help="The stack's YAML file.")],
+    definition: Annotated[Path, typer.Argument(help="The stack's YAML file; with --watch a folder of them.")],
     message: Annotated[str, typer.Option("--message", "-m", help="Why: kept with the revision.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Only look for mistakes; keep nothing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: push whatever changes, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a definition and keep it, with the hashes of all its cookbooks, as the stack's next revision.
@@ -25,21 +31,50 @@ def push(
 
     Example: cookline push stacks/shop.yml -m "two more app servers"
     """
-    from cookline.control.stack.revision import freeze
-
     here = session()
-    revision = freeze(here.cwd / definition)
+    if watch:
+        from cookline.cli.watched import watch_definitions
+
+        if check:
+            raise UsageError("--check and --watch exclude each other")
+        watch_definitions(here.cwd / definition, message, as_json=as_json)
+        return
+    revision = frozen(here.cwd / definition)
     stack = revision.stack
     if check:
         here.say(f"{definition}: no mistakes; {len(stack.instances)} instances in {len(stack.layers)} layers")
         return
-    known = stack.name in here.store.revisions.stacks()
-    before = here.store.revisions.get(stack.name).number if known else 0
-    pushed = here.store.push(revision, author=f"{getpass.getuser()}@{socket.gethostname()}", message=message)
+    before = newest_number(stack.name)
+    pushed = here.store.push(revision, author=author(), message=message)
+    told(pushed, before, revision, as_json=as_json)
+    if not as_json and pushed.number != before:
+        here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
+
+
+def frozen(file: Path) -> Revision:
+    """The definition with everything that it names, fetched and hashed. Raises StackError and CookbookError."""
+    from cookline.control.stack.revision import freeze
+
+    return freeze(file)
+
+
+def author() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def newest_number(stack: str) -> int:
+    """0 for a stack that was never pushed."""
+    revisions = session().store.revisions
+    return revisions.get(stack).number if stack in revisions.stacks() else 0
+
+
+def told(pushed: Pushed, before: int, revision: Revision, *, as_json: bool) -> None:
+    """Say what became of a push; `before` is the number that was the newest."""
+    here = session()
     if as_json:
         here.json({"stack": pushed.stack, "revision": pushed.number, "hash": pushed.hash, "new": pushed.number != before})
     elif pushed.number == before:
         here.say(f"{pushed.stack} is unchanged: revision {pushed.number}")
     else:
-        here.say(f"{pushed.stack}: revision {pushed.number}, {len(stack.instances)} instances, {len(revision.trees)} trees")
-        here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
+        instances = len(revision.stack.instances)
+        here.say(f"{pushed.stack}: revision {pushed.number}, {instances} instances, {len(revision.trees)} trees")

@@ -16,6 +16,8 @@ from typing import Any, TextIO
 SOCKET = "server.sock"
 # Commands that concern this process, this terminal or this working directory alone.
 LOCAL = frozenset({"init", "schema", "server", "demo", "trust", "kitchen", "watch", "check", "docs"})
+# Options that need no server, or go on until Ctrl-C.
+OWN_OPTIONS = frozenset({"--help", "--no-server", "--watch"})
 INTERRUPTED = 130
 
 
@@ -36,7 +38,7 @@ def write(stream: TextIO, text: str) -> None:
 def through_server(arguments: list[str]) -> int | None:
     """The command's exit status by the server; None when there is no server or the command is for this process."""
     command = next((word for word in arguments if not word.startswith("-")), None)
-    if command is None or command in LOCAL or "--help" in arguments or "--no-server" in arguments:
+    if command is None or command in LOCAL or OWN_OPTIONS.intersection(arguments):
         return None
     path = os.path.join(directory(), SOCKET)
     if not os.path.exists(path):

@@ -35,6 +35,7 @@ revision    freeze(path, *, search=()) -> Revision
             Revision.manifests {tree hash: manifest} Revision.trees {"cookbook:nginx": tree hash, "app:shop": tree hash}
             Revision.trees_for(recipes, apps=()) -> {"cookbook:nginx": hash ..}   with all that the recipes' cookbooks depend on
             Revision.blobs [Blob(sha256, path | content) ..] .read() -> bytes     what the store has to keep
+difference  compare(before, after: Revision, read(sha256) -> bytes) -> Difference(.values [ValueChange] .files [FileChange])
 secrets     SecretReference(kind, name, key)         kinds: env, file, generated (and age, where pyrage is installed)
             Resolver(directory, *, base=Path, environ=os.environ): .resolve(value) -> value without references
             Resolver.values -> [str ..] to mask

@@ -152,6 +152,20 @@ class Model(BaseModel):
         names = [name for name in type(self).model_fields if not given or name in self.model_fields_set]
         return {name: _plain(getattr(self, name)) for name in names}
 
+    def compact(self) -> dict[str, Any]:
+        """JSON data of what differs from the defaults: about what somebody would write down."""
+        fields = type(self).model_fields
+        given = {name: value for name, value in self if fields[name].is_required() or value != fields[name].get_default()}
+        return {name: _compact(value) for name, value in given.items()}
+
+
+def _compact(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.compact()
+    if isinstance(value, dict):
+        return {name: _compact(item) for name, item in value.items()}
+    return to_plain(value)
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Model):

@@ -47,11 +47,13 @@ class Revision(Definition):
 
     trees      {"cookbook:nginx": tree hash, "app:shop": tree hash}
     manifests  {tree hash: [[path, "0644" or "0755", sha256], ..]}
+    sources    {"shop": {"commit": "0123.."}}: what the apps' sources stood at when they were fetched
     blobs      every content of the manifests, each once; empty in a revision that was loaded, the store has them
     """
 
     trees: Mapping[str, str] = field(default_factory=dict)
     manifests: Mapping[str, list[list[Any]]] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     blobs: Sequence[Blob] = ()
 
     @cached_property
@@ -64,6 +66,8 @@ class Revision(Definition):
         for cookbook in cookbooks.values():
             del cookbook["positions"]
         hashed: dict[str, Any] = {"stack": plain, "cookbooks": cookbooks, "trees": dict(self.trees)}
+        if self.sources:
+            hashed["sources"] = {app: dict(stood) for app, stood in self.sources.items()}
         if self._beside():
             hashed["directory"] = str(self.directory)
         return content_hash(canonical_json(hashed).encode())
@@ -100,6 +104,7 @@ class Revision(Definition):
             "cookbooks": {name: _cookbook_to_dict(cookbook) for name, cookbook in self.cookbooks.items()},
             "trees": dict(self.trees),
             "manifests": {tree: [list(entry) for entry in entries] for tree, entries in self.manifests.items()},
+            "sources": {app: dict(stood) for app, stood in self.sources.items()},
         }
 
     @classmethod
@@ -117,6 +122,7 @@ class Revision(Definition):
             positions={tuple(where): Position(data["file"], line, column) for where, line, column in data["positions"]},
             trees=dict(data["trees"]),
             manifests=dict(data["manifests"]),
+            sources=dict(data.get("sources") or {}),
         )
 
 
