@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cookline.control.stack.loading import load_stack
+
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "vagrant"
 
@@ -54,14 +56,15 @@ def test_a_stack_without_instances_is_refused(tmp_path: Path) -> None:
 def test_the_machines_become_static_instances_of_the_same_stack(tmp_path: Path) -> None:
     if shutil.which("ruby") is None:
         pytest.skip("ruby is not installed (it comes with vagrant)")
-    stack = tmp_path / "shop.yml"
-    shutil.copy(ROOT / "stacks/shop.yml", stack)
+    for folder in ("stacks", "cookbooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    stack = tmp_path / "stacks/shop.yml"
     address = {"address": "192.168.56.11", "port": 22, "user": "vagrant", "identity_file": "/key"}
     script = ["ruby", "-e", CONNECTED, str(stack), json.dumps(address), str(tmp_path / "state")]
     done = subprocess.run(script, cwd=DIRECTORY, capture_output=True, text=True, check=True)
     copy = Path(done.stdout.strip())
-    assert copy == tmp_path / "shop.vagrant.yml"
-    text = copy.read_text()
-    assert "192.168.56.11" in text
-    assert "!secret" in text
-    assert "provider: container" not in text
+    assert copy == tmp_path / "stacks/shop.vagrant.yml"
+    instances = load_stack(copy).stack.instances
+    assert {each.provider for each in instances.values()} == {"static"}
+    assert (instances["lb1"].address, instances["lb1"].user) == ("192.168.56.11", "vagrant")
+    assert instances["app1"].layers == ("app",)

@@ -38,7 +38,7 @@ The shop is up: http://{address}/   Try next:
   {cookline} drift shop --check   after you have changed something there
   {cookline} configure shop       puts it right again
   {cookline} runs shop            everything that was done
-  make demo-down   ends it ({cookline} demo --down)
+  {cookline} demo --down           ends it, as make demo-down does
 """
 
 

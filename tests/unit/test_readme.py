@@ -1,0 +1,46 @@
+"""README is true as far as a machine can tell: its commands, its files, its recipe, its exit codes."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import click
+import pytest
+
+from cookline import errors
+from cookline.cli.app import COMMANDS, application
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TYPED = sorted(set(re.findall(r"^ {4}(cookline .+?)(?: {2,}#.*)?$", README, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("line", TYPED)
+def test_a_command_line_can_be_parsed(line: str) -> None:
+    _, word, *rest = line.split()
+    command = application([word]).commands[word]  # type: ignore[attr-defined]
+    with click.Context(command, info_name=word) as context:
+        command.parse_args(context, rest)
+
+
+def test_the_commands_that_are_named_exist() -> None:
+    named = set(re.findall(r"`cookline ([a-z]+)", README))
+    assert named and named <= set(COMMANDS)
+
+
+def test_the_files_that_are_named_exist() -> None:
+    named = re.findall(r"`((?:cookbooks|stacks|vagrant|tests)/[\w./-]*)`", README)
+    named += re.findall(r"^ {4}((?:agent/cookline|cookbooks|stacks|vagrant|tests)/) ", README, re.MULTILINE)
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_recipe_is_the_one_that_ships() -> None:
+    shown = re.search(r"# (cookbooks/\S+\.py)\n((?: {4}.*\n)+)", README)
+    assert shown is not None
+    assert textwrap.dedent(shown[2]) in (ROOT / shown[1]).read_text()
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    assert table == {value for name, value in vars(errors).items() if name.startswith("EXIT_") and isinstance(value, int)}
