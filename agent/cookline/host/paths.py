@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 # The variable serves tests that converge a directory of their own without being root.
@@ -24,6 +25,11 @@ AGENT_LINK = STATE_DIRECTORY + "/agent"
 def write_private(path: str, content: bytes) -> None:
     """Put a file of cookline's own in place atomically, mode 0600."""
     staged = f"{path}.{os.getpid()}"
-    with open(os.open(staged, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(content)
-    os.replace(staged, path)
+    try:
+        with open(os.open(staged, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(content)
+        os.replace(staged, path)
+    except OSError:  # a full disk: no half file stays behind
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged)
+        raise

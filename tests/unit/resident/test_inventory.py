@@ -48,6 +48,20 @@ def test_an_undeploy_takes_away_what_the_deploys_of_that_app_declared(path):
     assert names(path) == {"Directory[/srv/www/shop]", "Release[blog]"}
 
 
+def test_an_undeploy_that_failed_leaves_the_deploy_declared(path):
+    inventory.record_run("1", "deploy", ["app::deploy"], {"Release[shop]": entry("app::deploy")}, app="shop", path=path)
+    inventory.record_run("2", "undeploy", [], {}, app="shop", path=path)
+    assert names(path) == {"Release[shop]"}
+
+
+def test_a_recipe_that_left_the_event_s_list_declares_nothing_any_more(path):
+    inventory.record_run("1", "setup", ["base", "old"], {"File[1]": entry("base"), "File[2]": entry("old")}, path=path)
+    inventory.record_run("2", "configure", ["proxy"], {"File[3]": entry("proxy")}, path=path)
+    inventory.record_run("3", "execute_recipes", ["once"], {"File[4]": entry("once")}, path=path)
+    inventory.record_run("4", "setup", ["base"], {"File[1]": entry("base")}, path=path)
+    assert names(path) == {"File[1]", "File[3]", "File[4]"}
+
+
 def test_a_host_without_runs_has_an_empty_inventory(path):
     assert inventory.read(path)["declarations"] == {}
 

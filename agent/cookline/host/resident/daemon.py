@@ -7,6 +7,7 @@ on.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import select
@@ -84,16 +85,16 @@ class Daemon:
             if time.monotonic() - self._told.get(name, -REPEAT_SECONDS) < REPEAT_SECONDS:
                 return
             self._told[name] = time.monotonic()
-            traceback.print_exc()
+            log(traceback.format_exc())
             self.say("log", {"level": "error", "text": f"{name}: {type(error).__name__}: {error}"})
 
     def say(self, kind: str, *data: Dict[str, Any], sync: bool = True) -> None:
         """Spool records; what the disk refuses is at least in the log."""
         for each in data if kind in ("log", "watch") else ():
-            print(f"{kind}: {each.get('text') or each}", file=sys.stderr, flush=True)
+            log(f"{kind}: {each.get('text') or each}")
         healthy = self.spool.failure is None
         if not self.spool.append(kind, *data, sync=sync) and healthy:
-            print(f"the spool cannot be written, records are being lost: {self.spool.failure}", file=sys.stderr, flush=True)
+            log(f"the spool cannot be written, records are being lost: {self.spool.failure}")
 
     # -- signals -----------------------------------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class Daemon:
             self.say("metric", *data, sync=False)
             return
         if not self.outbox.spool.append("metric", *data, at=now):
-            print(f"the outbox cannot be written: {self.outbox.spool.failure}", file=sys.stderr, flush=True)
+            log(f"the outbox cannot be written: {self.outbox.spool.failure}")
         self.outbox.send()
 
     def beat(self) -> None:
@@ -201,6 +202,12 @@ class Daemon:
             "spool": {"bytes": self.spool.size(), "lost": self.spool.unwritten},
             "report": {"to": "ssh"} if self.outbox is None else {"to": "https", "error": self.outbox.error},
         }
+
+
+def log(text: str) -> None:
+    """To the journal; where that is gone, nobody reads it and nothing stops."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def series_of(settings: Settings) -> Any:

@@ -56,9 +56,10 @@ def record_run(
 ) -> None:
     """Take over what a run declared.
 
-    A recipe in `executed_recipes` (those that ran to their end) replaces all that it declared before, for the same app. What a
-    run declared before it failed is taken over; what it did not reach stays. An undeploy takes away what the app's deploys
-    declared.
+    `executed_recipes` are those of a run that ended well, and empty for one that did not: what it declared before it failed is
+    taken over, what it did not reach stays. After a run that ended well these are no longer declared, for the same app:
+    what one of its recipes declared before and not now; what earlier runs of the same lifecycle event declared by recipes that
+    are not in the event's list any more; after an undeploy, what deploys declared.
     """
     try:
         inventory = read(path)
@@ -68,18 +69,19 @@ def record_run(
     kept = {
         name: entry
         for name, entry in inventory["declarations"].items()
-        if not _replaced(entry, executed, app) and not _undeployed(entry, event, app)
+        if not executed or entry.get("app") != app or not _is_over(entry, event, executed)
     }
     kept.update({name: {**entry, "run": run, "event": event, "app": app} for name, entry in declarations.items()})
     write({"declarations": kept, "secrets": sorted({*inventory["secrets"], *secrets})}, path)
 
 
-def _replaced(entry: Entry, executed: Collection[Any], app: Optional[str]) -> bool:
-    return entry.get("recipe") in executed and entry.get("app") == app
-
-
-def _undeployed(entry: Entry, event: str, app: Optional[str]) -> bool:
-    return event == "undeploy" and entry.get("event") == "deploy" and entry.get("app") == app
+def _is_over(entry: Entry, event: str, executed: Collection[Any]) -> bool:
+    """Whether a run of `event` that ended well, and declares it no more, ends an earlier declaration."""
+    if entry.get("recipe") in executed:
+        return True
+    if event == "undeploy":
+        return entry.get("event") in ("deploy", "undeploy")
+    return event != "execute_recipes" and entry.get("event") == event
 
 
 def watched_paths(inventory: Inventory) -> Dict[str, List[str]]:

@@ -185,8 +185,14 @@ class Lookout:
             self.schedule.after(RUN_POLL_SECONDS, "drift look", lambda: self._look(detected_by))
             return
         names, self._pending = self._pending, set()
-        if names is None or names:
+        if names is not None and not names:
+            return
+        try:
             self.checker.start(detected_by, None if names is None else sorted(names))
+        except OSError as error:  # no memory, no processes
+            self.say("log", {"level": "error", "text": f"drift could not be looked at: {error}"})
+            self._look_soon(names, RETRY_SECONDS, detected_by)
+        else:
             self.schedule.after(LONGEST_SECONDS, "drift hangs", self.checker.stop)
 
     def on_checked(self) -> None:

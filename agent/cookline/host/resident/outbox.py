@@ -12,8 +12,8 @@ from cookline.host.resident.settings import Settings
 from cookline.host.resident.spool import Spool
 
 OUTBOX = paths.STATE_DIRECTORY + "/outbox"
-# PutMetricData takes 1000 datums a request (reference: CloudWatch quotas).
-DATUMS_AT_ONCE = 1000
+# PutMetricData takes 1000 datums a request; fewer keep the agent small (each weighs some 2 KB while it is sent).
+DATUMS_AT_ONCE = 300
 # CloudWatch refuses what is older than two weeks (reference: PutMetricData).
 OLDEST_SECONDS = 14 * 86400.0
 # Answers that no later attempt changes: the datums are dropped, and that is told.

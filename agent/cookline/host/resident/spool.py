@@ -226,8 +226,7 @@ class Spool:
         if not segments:
             return 0
         first, segment = segments[-1]
-        numbers = [record["seq"] for record in _records(segment, 0)]
-        return int(numbers[-1]) if numbers else first - 1
+        return max(first - 1, _last_number(segment))
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -283,6 +282,16 @@ def _number(line: bytes) -> Optional[int]:
         return int(json.loads(line)["seq"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _last_number(segment: str) -> int:
+    """The number of the last whole record of a segment, or 0; reads only its end."""
+    with contextlib.suppress(FileNotFoundError), open(segment, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * MAX_RECORD_BYTES))
+        numbers = (_number(line) for line in reversed(file.readlines()))
+        return next((number for number in numbers if number is not None), 0)
+    return 0
 
 
 def _lost(record: Record) -> int:
