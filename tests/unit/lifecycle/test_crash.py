@@ -70,6 +70,16 @@ def test_the_next_command_ends_the_last_one_first(tmp_path: Path) -> None:
     assert executed(tmp_path) == ONCE_EACH + Counter(f"{name} configure" for name in ("lb1", "app1", "app2"))
 
 
+@pytest.mark.parametrize("line", ["planned", "run_started lb1", "outcome", "finished"])
+def test_a_command_of_one_wave_is_taken_up_as_well(tmp_path: Path, line: str) -> None:
+    finish(start(tmp_path, "setup", 0.0))
+    kill_at(start(tmp_path, "configure", 0.3), line)
+    lines = finish(start(tmp_path, "resume", 0.0))
+    if line != "finished":
+        assert lines[-1] == "report configure 0 {'successful': 3}"
+    assert executed(tmp_path) == ONCE_EACH + Counter(f"{name} configure" for name in ("lb1", "app1", "app2"))
+
+
 def test_a_second_controller_is_told_who_is_at_work(tmp_path: Path) -> None:
     first = start(tmp_path, "setup", 3.0)
     assert first.stdout is not None

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from kitchen import Kitchen
+from kitchen import Kitchen, outcomes
 
 from cookline.control.lifecycle.lock import holder
 from cookline.errors import CooklineError
@@ -57,6 +57,13 @@ def test_nothing_of_the_engine_is_printed(kitchen: Kitchen, capfd: pytest.Captur
     logging.getLogger("dbos").error("something", exc_info=ValueError("x"))
     printed = capfd.readouterr()
     assert printed.out == "" and "Traceback" not in printed.err and "dbos.dev" not in printed.err
+
+
+def test_a_command_of_one_wave_takes_the_lock_and_spares_the_engine(kitchen: Kitchen) -> None:
+    report = kitchen.do("configure", "app1,lb1")
+    assert set(outcomes(report).values()) == {"skipped"}
+    assert holder(kitchen.store.directory) is not None
+    assert not (kitchen.store.directory / "engine.db").exists()
 
 
 def test_looking_imports_no_engine() -> None:

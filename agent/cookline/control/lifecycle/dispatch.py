@@ -4,7 +4,9 @@
     dispatcher.progress.subscribe(lambda instance, event: print(instance, event["kind"]))
     report = dispatcher.dispatch(Command("setup", "shop"))
 
-The CLI makes one per command; the server keeps one, with its engine launched and its connections open.
+The CLI makes one per command; the server keeps one, with its engine launched and its connections open. Without a server a
+command of one wave (configure, deploy, run, ..) spares the durable engine: 0.5 of 0.9 s, measured. What it began stands in the
+store before it begins, so that a successor's engine takes it up all the same.
 """
 
 from __future__ import annotations
@@ -14,16 +16,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from cookline.control.lifecycle import requests
+from cookline.control.lifecycle import plan, requests
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.course import Course
 from cookline.control.lifecycle.hosts import Hosts, OpenProvider
-from cookline.control.lifecycle.lock import operator
+from cookline.control.lifecycle.lock import EngineLock, operator
 from cookline.control.lifecycle.planner import Planned, Planner
 from cookline.control.lifecycle.progress import Progress
 from cookline.control.lifecycle.runner import Converse, Runner
 from cookline.control.lifecycle.turns import Turns
-from cookline.control.lifecycle.workflows import DirectEngine
+from cookline.control.lifecycle.workflows import DirectEngine, Engine
 from cookline.control.store.runs import CommandRecord
 from cookline.control.store.store import Store
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 
 class Dispatcher:
-    """One cookline directory's. The engine is launched by the first command that changes something, and not before.
+    """One cookline directory's. The lock is taken by the first command that changes something, and not before.
 
     pool      connections; made when it is first needed
     converse  how a host is spoken to (tests put their own here)
@@ -69,7 +71,10 @@ class Dispatcher:
         self.sink: Sink | None = None
         self._pool = pool
         self._host_code: Bundle | None = None
-        self._engine: DurableEngine | None = None
+        self._lock = EngineLock(store.directory)
+        self._direct = DirectEngine(self.course)
+        self._durable: DurableEngine | None = None
+        self._begun: dict[str, Engine] = {}
         self._launching = threading.Lock()
 
     # -- commands ------------------------------------------------------------------------------------------------------
@@ -87,9 +92,10 @@ class Dispatcher:
             return self._look(command)
         self.name = self.name or f"cookline {command.kind} {command.stack}"
         self.wait_for_lock = max(self.wait_for_lock, command.lock_wait)
-        engine = self.engine()
+        engine = self._engine_for(command.kind)
         planned = self.planner.plan(command)
         self._announce(planned)
+        self._begun[planned.id] = engine
         engine.start(planned.id)
         return planned.id
 
@@ -97,7 +103,8 @@ class Dispatcher:
         """Until the command has ended; its report."""
         while self.store.runs.command(command_id).finished is None:
             # the signal comes at once; the time-out is for a command that another process ends
-            if self._engine is None or self._engine.wait(command_id, timeout=1.0):
+            engine = self._begun.get(command_id) or self._durable
+            if engine is None or engine.wait(command_id, timeout=1.0):
                 break
         return self.report(command_id)
 
@@ -136,40 +143,63 @@ class Dispatcher:
     def _look(self, command: Command) -> str:
         planned = self.planner.plan(command)
         self._announce(planned)
-        engine = DirectEngine(self.course)
         for phase in sorted({run.phase for run in self.store.runs.of_command(planned.id)}):
-            engine.fan([run.id for run in self.store.runs.of_command(planned.id, phase) if run.outcome is None])
+            self._direct.fan([run.id for run in self.store.runs.of_command(planned.id, phase) if run.outcome is None])
         self.course.close(planned.id)
         return planned.id
 
     # -- the engine ----------------------------------------------------------------------------------------------------
 
     def engine(self) -> DurableEngine:
-        """The launched engine. The first call takes the lock, and takes up what was left unfinished, to its end."""
+        """The launched durable engine. The first call takes up what was left unfinished, to its end. Raises Locked."""
         with self._launching:
-            if self._engine is None:
-                self._launch()
-            assert self._engine is not None
-            return self._engine
+            if self._durable is None:
+                self._durable = self._launch()
+            return self._durable
 
-    def _launch(self) -> None:
-        from cookline.control.lifecycle.engine import DurableEngine
+    def _engine_for(self, kind: str) -> Engine:
+        """The durable engine, unless it would only cost its import (see DirectEngine)."""
+        with self._launching:
+            if self._durable is None and kind not in plan.MOVES:
+                self._take_lock()
+                if not self._left():
+                    return self._direct
+        return self.engine()
 
-        self._engine = DurableEngine(
-            self.store.directory, self.course, self.store.runs, command=self.name or "cookline", wait=self.wait_for_lock
-        )
-        left = self.unfinished()
+    def _left(self) -> list[CommandRecord]:
+        """What earlier processes left unfinished."""
+        return [record for record in self.unfinished() if record.id not in self._begun]
+
+    def _take_lock(self) -> None:
+        if not self._lock.held:
+            self._lock.take(self.name or "cookline", wait=self.wait_for_lock)
+            self.store.runs.forget_claims()
+
+    def _launch(self) -> DurableEngine:
+        self._take_lock()
+        left = self._left()
+        try:
+            from cookline.control.lifecycle.engine import DurableEngine
+
+            engine = DurableEngine(self.store.directory, self.course, self.store.runs)
+        except BaseException:
+            self._lock.release()
+            raise
         for record in left:
             self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
-            self._engine.start(record.id)
+            engine.start(record.id)
         for record in left:
-            self.wait(record.id)
+            while not engine.wait(record.id, timeout=1.0) and self.store.runs.command(record.id).finished is None:
+                pass
+        return engine
 
     def close(self, *, leaving: bool = False) -> None:
         """Let go of hosts and engine. `leaving`: this process ends now, and with it engine and lock (0.8 s less)."""
-        if self._engine is not None and not leaving:
-            self._engine.close()
-            self._engine = None
+        if not leaving:
+            if self._durable is not None:
+                self._durable.close()
+                self._durable = None
+            self._lock.release()
         if self._pool is not None:
             self._pool.close()
 

@@ -19,7 +19,6 @@ from typing import Any
 import sqlalchemy
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowHandle
 
-from cookline.control.lifecycle.lock import EngineLock
 from cookline.control.lifecycle.workflows import HOSTS_AT_ONCE, Signals, Work, coordinate
 from cookline.control.store.runs import Runs
 from cookline.errors import CooklineError
@@ -39,25 +38,18 @@ _current: DurableEngine | None = None
 
 
 class DurableEngine:
-    """Launched by the constructor; `close` ends it. One per process, as dbos is a singleton.
+    """Launched by the constructor, under the directory's lock; `close` ends it. One per process, as dbos is a singleton.
 
-    Raises Locked when another process has the directory, CooklineError when the file holds rows that are not ours.
+    Raises CooklineError when the file holds rows that are not ours.
     """
 
-    def __init__(self, directory: Path, work: Work, runs: Runs, *, command: str, wait: float = 0.0) -> None:
+    def __init__(self, directory: Path, work: Work, runs: Runs) -> None:
         global _current
         self.work = work
         self.signals = Signals()
         self._runs = runs
-        self._lock = EngineLock(directory)
-        self._lock.take(command, wait=wait)
-        try:
-            runs.forget_claims()
-            _current = self
-            self._launch(directory / "engine.db")
-        except BaseException:
-            self._lock.release()
-            raise
+        _current = self
+        self._launch(directory / "engine.db")
 
     def _launch(self, path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -117,7 +109,6 @@ class DurableEngine:
         """Leave; what still runs is left to whoever launches next."""
         global _current
         DBOS.destroy(workflow_completion_timeout_sec=0)
-        self._lock.release()
         _current = None
 
 

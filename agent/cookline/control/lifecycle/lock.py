@@ -27,6 +27,10 @@ class EngineLock:
         self.path = directory / "engine.lock"
         self._handle: int | None = None
 
+    @property
+    def held(self) -> bool:
+        return self._handle is not None
+
     def take(self, command: str, *, wait: float = 0.0) -> None:
         """Raises Locked, naming the holder, when it is not free within `wait` seconds."""
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

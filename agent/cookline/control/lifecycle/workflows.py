@@ -48,6 +48,15 @@ class Engine(Protocol):
     def fan(self, runs: Sequence[str]) -> None:
         """Perform the runs, side by side, at most one on each instance; return when all have ended."""
 
+    def start(self, command_id: str) -> None:
+        """Begin the command, or take it up when it had begun before."""
+
+    def wait(self, command_id: str, timeout: float | None = None) -> bool:
+        """Until the command has ended; False when `timeout` seconds were not enough."""
+
+    def close(self) -> None:
+        """Leave; what still runs is left to whoever comes next."""
+
 
 def coordinate(engine: Engine, work: Work, command_id: str) -> int:
     """One command from beginning to end; its exit code."""
@@ -59,21 +68,6 @@ def coordinate(engine: Engine, work: Work, command_id: str) -> int:
         engine.fan(engine.step("follow", work.follow, command_id))
     code: int = engine.step("close", work.close, command_id)
     return code
-
-
-class DirectEngine:
-    """Threads and nothing else: for commands that only look, and have nothing to finish after a crash."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-
-    def step(self, name: str, function: Callable[[str], Any], argument: str) -> Any:
-        return function(argument)
-
-    def fan(self, runs: Sequence[str]) -> None:
-        if runs:
-            with ThreadPoolExecutor(min(len(runs), HOSTS_AT_ONCE), thread_name_prefix="look") as threads:
-                list(threads.map(self.work.perform, runs))
 
 
 class Signals:
@@ -95,3 +89,44 @@ class Signals:
     def forget(self, name: str) -> None:
         with self._condition:
             self._fired.discard(name)
+
+
+class DirectEngine:
+    """Threads and nothing else; what it does is in the store alone.
+
+    That is enough for commands of one wave: their runs stand in the store before they begin, hosts execute each once, and
+    whatever a crash leaves is taken up by the durable engine. It saves the import of that one, half a second. With several
+    waves (boot, follow-ups) it is not: there each step's result has to be kept.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.signals = Signals()
+
+    def start(self, command_id: str) -> None:
+        threading.Thread(target=self._carry_out, args=(command_id,), name="command", daemon=True).start()
+
+    def _carry_out(self, command_id: str) -> None:
+        try:
+            coordinate(self, self.work, command_id)
+        except Exception as error:
+            self.work.abandon(command_id, error)
+        finally:
+            self.signals.fire(command_id)
+
+    def wait(self, command_id: str, timeout: float | None = None) -> bool:
+        """Until the command has ended; False when `timeout` seconds were not enough."""
+        return self.signals.wait(command_id, timeout)
+
+    def step(self, name: str, function: Callable[[str], Any], argument: str) -> Any:
+        return function(argument)
+
+    def fan(self, runs: Sequence[str]) -> None:
+        if len(runs) == 1:
+            self.work.perform(runs[0])
+        elif runs:
+            with ThreadPoolExecutor(min(len(runs), HOSTS_AT_ONCE), thread_name_prefix="run") as threads:
+                list(threads.map(self.work.perform, runs))
+
+    def close(self) -> None:
+        """Nothing is held; commands that go on end by themselves."""
