@@ -25,7 +25,6 @@ Exit codes have one meaning each: 0 ok, 1 failed, 2 usage, 3 the host differs, 4
 
 from __future__ import annotations
 
-import difflib
 from typing import Iterable, Optional
 
 EXIT_OK = 0
@@ -48,6 +47,8 @@ def overall_exit_code(codes: Iterable[int]) -> int:
 
 def nearest(word: str, candidates: Iterable[str]) -> Optional[str]:
     """The candidate that `word` was most probably meant to be, or None."""
+    import difflib
+
     matches = difflib.get_close_matches(str(word), [str(candidate) for candidate in candidates], n=1, cutoff=0.6)
     return matches[0] if matches else None
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from cookline.errors import HostileOutput
@@ -86,7 +85,6 @@ def tree_hash(manifest: Sequence[Sequence[Any]]) -> str:
     return content_hash(canonical_json(sorted(list(entry) for entry in manifest)).encode())
 
 
-@dataclass(frozen=True)
 class RunRequest:
     """Everything that one run on one host needs; nothing else is read from the controller while it runs.
 
@@ -104,34 +102,45 @@ class RunRequest:
     agent         settings of the resident agent, installed by setup; None leaves the agent alone
     """
 
-    run: str
-    instance: str
-    instance_id: str
-    stack: str
-    event: str
-    recipes: List[str]
-    attributes: Dict[str, Any] = field(default_factory=dict)
-    snapshot: Dict[str, Any] = field(default_factory=dict)
-    trees: Dict[str, str] = field(default_factory=dict)
-    bundle: str = ""
-    secrets: List[str] = field(default_factory=list)
-    revision: int = 0
-    apply: bool = True
-    lock_wait: float = 0.0
-    timeout: Optional[float] = None
-    take_over: bool = False
-    app: Optional[str] = None
-    agent: Optional[Dict[str, Any]] = None
-    verbose: bool = False
+    # Written out: `dataclasses` would cost a host 5 ms of every run to import.
+    def __init__(
+        self,
+        run: str,
+        instance: str,
+        instance_id: str,
+        stack: str,
+        event: str,
+        recipes: List[str],
+        attributes: Optional[Dict[str, Any]] = None,
+        snapshot: Optional[Dict[str, Any]] = None,
+        trees: Optional[Dict[str, str]] = None,
+        bundle: str = "",
+        secrets: Optional[List[str]] = None,
+        revision: int = 0,
+        apply: bool = True,
+        lock_wait: float = 0.0,
+        timeout: Optional[float] = None,
+        take_over: bool = False,
+        app: Optional[str] = None,
+        agent: Optional[Dict[str, Any]] = None,
+        verbose: bool = False,
+    ) -> None:
+        self.run, self.instance, self.instance_id, self.stack = run, instance, instance_id, stack
+        self.event, self.recipes = event, recipes
+        self.attributes, self.snapshot, self.trees = attributes or {}, snapshot or {}, trees or {}
+        self.bundle, self.secrets, self.revision = bundle, secrets or [], revision
+        self.apply, self.lock_wait, self.timeout, self.take_over = apply, lock_wait, timeout, take_over
+        self.app, self.agent, self.verbose = app, agent, verbose
 
     def to_dict(self) -> Dict[str, Any]:
-        """JSON data; nothing is copied."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """The fields; their values are not copied."""
+        return dict(self.__dict__)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> RunRequest:
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        return cls(**known)
+        """Fields that only a newer controller knows are left out."""
+        known = cls.__init__.__code__.co_varnames
+        return cls(**{name: value for name, value in data.items() if name in known and name != "self"})
 
 
 def encode(message: Mapping[str, Any]) -> bytes:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
-import socket
+import sys
 from typing import Any, Callable, Dict, Iterator, List
 
 from cookline.errors import CookbookError, did_you_mean
@@ -91,7 +90,7 @@ def _virtualization() -> Group:
 
 
 def _python() -> Group:
-    return Group(version=platform.python_version())
+    return Group(version="{}.{}.{}".format(*sys.version_info[:3]))
 
 
 READERS: Dict[str, Callable[[], Any]] = {
@@ -100,7 +99,7 @@ READERS: Dict[str, Callable[[], Any]] = {
     "memory": _memory,
     "cpu": _cpu,
     "addresses": _addresses,
-    "hostname": socket.gethostname,
+    "hostname": lambda: os.uname().nodename,
     "virtualization": _virtualization,
     "python": _python,
 }

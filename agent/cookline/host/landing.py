@@ -22,7 +22,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import sys
 from typing import Any, Callable, Dict, Iterable, List, NoReturn, Sequence, Set
 
@@ -209,7 +208,7 @@ class _Landing:
     def build(self, tree: str, manifest: Sequence[Sequence[str]]) -> None:
         """Link the tree together beside its place, compile it, sync it, rename it."""
         incoming = f"{self.trees}/.incoming-{tree}.{os.getpid()}"
-        shutil.rmtree(incoming, ignore_errors=True)
+        _remove_tree(incoming)
         try:
             os.mkdir(incoming, 0o700)
             for path, _mode, content in manifest:
@@ -221,20 +220,20 @@ class _Landing:
             sync(incoming)
             self._put(incoming, f"{self.trees}/{tree}")
         except BaseException:
-            shutil.rmtree(incoming, ignore_errors=True)
+            _remove_tree(incoming)
             raise
         sync_directory(self.trees)
 
     @staticmethod
     def _put(incoming: str, place: str) -> None:
         if not os.path.exists(place + "/.complete"):
-            shutil.rmtree(place, ignore_errors=True)  # half a tree can only be left by another version of this code
+            _remove_tree(place)  # half a tree can only be left by another version of this code
         try:
             os.rename(incoming, place)
         except OSError:
             if not os.path.exists(place + "/.complete"):
                 raise
-            shutil.rmtree(incoming, ignore_errors=True)  # another session was faster
+            _remove_tree(incoming)  # another session was faster
 
 
 def check_manifest(files: Any) -> None:
@@ -325,6 +324,12 @@ def sync_directory(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove_tree(path: str) -> None:
+    import shutil  # with bz2 and lzma 1.4 ms, which only a landing needs
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _unlink(path: str) -> None:

@@ -10,17 +10,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import signal
 import stat as stat_module
-import subprocess
-import tempfile
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from cookline.errors import CommandError, CooklineError, ResourceError
 from cookline.host.paths import BACKUPS
+
+if TYPE_CHECKING:
+    import subprocess
 
 # Every run has these and nothing that SSH or sudo passed on (pitfalls: SendEnv, secure_path, locale prompts).
 ENVIRONMENT = {
@@ -38,8 +51,7 @@ class PlanWrite(CooklineError):
     """Something tried to change the machine while a plan was being made."""
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(NamedTuple):
     """A program that ended: `status` is negative for a signal; both streams decoded as UTF-8 with replacement."""
 
     command: str
@@ -48,8 +60,7 @@ class Completed:
     stderr: str
 
 
-@dataclass(frozen=True)
-class FileStatus:
+class FileStatus(NamedTuple):
     """What lstat says, in the words that resources use: kind is file, directory, link or other; mode is four octal digits."""
 
     kind: str
@@ -157,6 +168,9 @@ class System:
         group: Optional[str] = None,
         umask: int = 0o022,
     ) -> Completed:
+        import shlex
+        import subprocess
+
         text = command if isinstance(command, str) else " ".join(shlex.quote(word) for word in command)
         options: Dict[str, Any] = {
             "umask": umask,
@@ -192,6 +206,8 @@ class System:
     def _communicate(
         process: subprocess.Popen[str], text: str, input: Optional[str], timeout: Optional[float]
     ) -> Tuple[str, str]:
+        import subprocess
+
         try:
             return process.communicate(input, timeout)
         except subprocess.TimeoutExpired:
@@ -268,6 +284,8 @@ class System:
     @staticmethod
     @contextlib.contextmanager
     def _staged(path: str) -> Iterator[Tuple[int, str]]:
+        import tempfile
+
         descriptor, staged = tempfile.mkstemp(prefix=".cookline-", dir=os.path.dirname(path))
         try:
             yield descriptor, staged

@@ -33,9 +33,7 @@ class CookbookFile(ManagedFile):
         if not self.exists:
             return self
         content = scope.file(str(self.source))
-        bound = self.replace(content_sha256=content_hash(content))
-        bound._set(_content=content)
-        return bound
+        return self._bound(content_sha256=content_hash(content), _content=content)
 
     def content_bytes(self) -> bytes:
         content: Optional[bytes] = getattr(self, "_content", None)

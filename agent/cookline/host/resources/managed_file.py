@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
@@ -143,6 +142,8 @@ def verifier(host: System, path: str, commands: Any, timeout: Optional[float]) -
     """A function that runs each command on the staged file. It raises ResourceError; nothing has changed then."""
 
     def check(staged: str) -> None:
+        import shlex
+
         for command in commands:
             try:
                 host.run(command.replace("%{path}", shlex.quote(staged)), timeout=timeout or 60.0)

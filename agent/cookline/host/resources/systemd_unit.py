@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from cookline.errors import ResourceError, ResourceUsageError
@@ -84,6 +83,8 @@ class _VerifiedUnitFile(File):
 
     def _verifier(self, host: System) -> Callable[[str], None]:
         def check(staged: str) -> None:
+            import tempfile
+
             with tempfile.TemporaryDirectory(prefix="cookline-unit-", dir="/run") as directory:
                 copy = f"{directory}/{os.path.basename(self.path)}"
                 with open(staged, "rb") as source, open(copy, "wb") as target:

@@ -38,9 +38,7 @@ class Template(ManagedFile):
     def bind(self, scope: Scope) -> Any:
         if not self.exists:
             return self
-        bound = self.replace(content_sha256=scope.rendered_hash(str(self.source), self.values))
-        bound._set(_scope=scope)
-        return bound
+        return self._bound(content_sha256=scope.rendered_hash(str(self.source), self.values), _scope=scope)
 
     def content_bytes(self) -> bytes:
         scope: Optional[Scope] = getattr(self, "_scope", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 # Lines around a change (features C45).
 CONTEXT_LINES = 3
 # An event's line may have 256 KB, escapes and all.
@@ -29,6 +27,8 @@ def unified_diff(path: str, old: bytes, new: bytes) -> str:
         return f"[{path} is larger than {MAX_FILE_BYTES} bytes; no diff is made]"
     if is_binary(old) or is_binary(new):
         return f"[{path} is binary: {len(old)} bytes become {len(new)}]"
+    import difflib
+
     lines = difflib.unified_diff(
         _lines(old), _lines(new), f"{path} (current)", f"{path} (desired)", n=CONTEXT_LINES, lineterm=""
     )

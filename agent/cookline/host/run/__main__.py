@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import platform
 import signal
 import sys
 import time
@@ -42,7 +41,8 @@ def main() -> None:
     wire = Wire(sys.stdin.buffer, sys.stdout.buffer)
     try:
         os.makedirs(paths.STATE_DIRECTORY, mode=0o700, exist_ok=True)
-        wire.write({"kind": "hello", "protocol": PROTOCOL, "python": platform.python_version(), "machine": os.uname().machine})
+        python = "{}.{}.{}".format(*sys.version_info[:3])
+        wire.write({"kind": "hello", "protocol": PROTOCOL, "python": python, "machine": os.uname().machine})
         message = wire.read()
         while message.get("operation") == "prepare":
             _prepare()

@@ -169,12 +169,18 @@ def last_run(*, but: str = "") -> Optional[str]:
 
 def prune() -> None:
     """Keep the newest runs and plans; a run that is being written is never removed."""
-    import shutil
-
     for parent, kept in ((paths.RUNS, RUNS_KEPT), (paths.PLANS, PLANS_KEPT)):
         for directory in _newest_first(parent)[kept:]:
             if not is_alive(directory):
-                shutil.rmtree(directory, ignore_errors=True)
+                _remove(directory)
+
+
+def _remove(directory: str) -> None:
+    with contextlib.suppress(OSError):
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                _remove(entry.path) if entry.is_dir(follow_symlinks=False) else os.unlink(entry.path)
+        os.rmdir(directory)
 
 
 def _newest_first(parent: str) -> List[str]:

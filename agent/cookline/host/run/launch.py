@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 from typing import Callable
 
 # systemd answers the D-Bus call before it has moved the process; seen: 1 to 3 ms.
@@ -36,6 +35,8 @@ def detached(run: str, directory: str, work: Callable[[int], None]) -> int:
         work(writable)
         status = 0
     except BaseException:
+        import traceback
+
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-import shlex
-import urllib.parse
 from typing import Any, Iterable, List, Optional, Pattern, Set
 
 MASK = "*****FILTERED*****"  # the word that OpsWorks used (features O52)
@@ -18,6 +15,10 @@ PROTOCOL_FIELDS = frozenset({"kind", "run", "seq", "attempt", "boot", "event", "
 
 def forms(secret: str) -> Set[str]:
     """Every spelling of one secret that is masked: each line, and its base64, URL, JSON and shell forms."""
+    import base64
+    import shlex
+    import urllib.parse
+
     found: Set[str] = set()
     for value in {secret, *secret.splitlines()}:
         if len(value.strip()) < SHORTEST:

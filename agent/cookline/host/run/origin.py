@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 from types import FrameType, TracebackType
@@ -48,6 +47,8 @@ def author_place(depth: int = 1) -> Optional[Place]:
 
 def excerpt(filename: str, line: int, context: int = 2) -> str:
     """The author's line with two lines around it, numbered, the line itself marked."""
+    import linecache
+
     lines = []
     for number in range(max(1, line - context), line + context + 1):
         text = linecache.getline(filename, number).rstrip("\n")
