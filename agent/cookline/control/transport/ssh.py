@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -76,11 +77,27 @@ class SshTransport:
             raise
 
 
+_loading = threading.Lock()
+
+
+def load_paramiko() -> None:
+    """Import paramiko without invoke, which it looks for to run the commands of `Match exec` lines that it never reads here:
+    that is half of its import."""
+    with _loading:
+        if "paramiko" in sys.modules or "invoke" in sys.modules:
+            return
+        sys.modules["invoke"] = None  # type: ignore[assignment]
+        try:
+            import paramiko  # noqa: F401
+        finally:
+            del sys.modules["invoke"]
+
+
 def _way(hop: Hop, before: paramiko.Transport | None) -> Any:
     """What carries the SSH session: a socket, a channel of the hop before, or a ProxyCommand."""
-    import paramiko
-
     if before is not None:
+        import paramiko
+
         try:
             return before.open_channel("direct-tcpip", (hop.address, hop.port), ("127.0.0.1", 0), timeout=hop.timeout)
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -90,12 +107,16 @@ def _way(hop: Hop, before: paramiko.Transport | None) -> Any:
                 hint="is it up, and may the jump host forward?",
             ) from None
     if hop.proxy_command:
-        return paramiko.ProxyCommand(hop.proxy_command)
-    return open_socket(hop)
+        load_paramiko()
+        from paramiko import ProxyCommand
+
+        return ProxyCommand(hop.proxy_command)
+    return open_socket(hop)  # before paramiko is imported: the server starts its session meanwhile
 
 
 def _login(hop: Hop, way: Any) -> paramiko.Transport:
     """Key exchange, host key check and authentication over `way`."""
+    load_paramiko()
     import paramiko
 
     transport = None
