@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -135,7 +136,7 @@ def test_the_host_wing_parses_on_python_3_9():
 
 def test_public_names_are_importable_and_listed():
     for name in cookline.EXPORTS:
-        assert getattr(cookline, name).__name__ == name
+        assert getattr(cookline, name) is getattr(importlib.import_module(cookline.EXPORTS[name]), name)
     assert dir(cookline) == sorted(cookline.EXPORTS)
 
 
