@@ -1,20 +1,23 @@
 """Every kind keeps the contract on a real host: converges, converges again with no change, is found when it drifted, is mended,
-is removed. The cases are data: see cases.py."""
+is removed. The cases are data: see cases.py. COOKLINE_TEST_IMAGES=debian-11,debian-13 proves them on other hosts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cookline.control.transport.pool import Pool
+from tests.conftest import LabHosts
 from tests.contract.cases import Case, all_cases
 from tests.contract.converger import Converger, Event
 from tests.contract.looks import look
 from tests.lab.hosts import LabHost
 
 CASES = all_cases()
+IMAGES = os.environ.get("COOKLINE_TEST_IMAGES", "debian-12").split(",")
 
 
 @pytest.fixture
@@ -23,8 +26,10 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
+@pytest.mark.parametrize("image", IMAGES)
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.kind}-{case.name}") for case in CASES])
-def test_contract(case: Case, host: LabHost, pool: Pool) -> None:
+def test_contract(case: Case, image: str, lab_hosts: LabHosts, pool: Pool) -> None:
+    (host,) = lab_hosts(1, image=image)
     if case.start:
         host.run(case.start, check=True)
     converger = Converger(pool, host, case)

@@ -17,6 +17,8 @@ from cookline.host.system import System
 if TYPE_CHECKING:
     from cookline.host.run.scope import Scope
 
+# Older versions colour what they write also when nobody looks.
+PLAIN = {"SYSTEMD_COLORS": "0", "SYSTEMD_LOG_COLOR": "0", "SYSTEMD_LOG_TARGET": "console"}
 DIRECTORY = "/etc/systemd/system"
 NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|socket|timer|path|mount|target|slice|automount|swap)")
 
@@ -89,13 +91,16 @@ class _VerifiedUnitFile(File):
                 copy = f"{directory}/{os.path.basename(self.path)}"
                 with open(staged, "rb") as source, open(copy, "wb") as target:
                     target.write(source.read())
-                refuse_bad_lines(self.path, copy, host.query(["systemd-analyze", "verify", "--man=no", copy]).stderr)
+                answer = host.query(["systemd-analyze", "verify", "--man=no", copy], env=PLAIN)
+                refuse_bad_lines(self.path, copy, answer.stderr)
 
         return check
 
 
 def refuse_bad_lines(path: str, copy: str, output: str) -> None:
-    """Only complaints about lines of the file itself count: what it starts may come later. Raises ResourceError."""
-    complaints = [line.replace(copy, path) for line in output.splitlines() if re.match(rf"{re.escape(copy)}:\d+:", line)]
+    """Only complaints about the file itself count: what it starts may come later. Raises ResourceError."""
+    unit = re.escape(os.path.basename(path))
+    counts = re.compile(rf"{re.escape(copy)}:\d+:|{unit}: .*Refusing\.$")
+    complaints = [line.replace(copy, path) for line in output.splitlines() if counts.match(line)]
     if complaints:
         raise ResourceError(f"the new {path} is refused and not used:\n" + "\n".join(complaints))
