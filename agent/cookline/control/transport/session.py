@@ -46,6 +46,7 @@ class Session:
     def _handshake(self, bundle: Bundle) -> Message:
         message = self._first()
         if message["kind"] == "need":
+            self._check_need(message, bundle.hashes.values())  # before anything is sent
             self.send({"landing": landing_source()})
             self.land(message, bundle.hashes.values(), bundle)
             message = self.receive(LANDING_SECONDS)
@@ -120,10 +121,7 @@ class Session:
 
     def land(self, need: Message, offered: Iterable[str], trees: Trees) -> None:
         """Answer `need`: manifests, then the contents that the host lacks. Nothing but `offered` trees is given out."""
-        asked = need.get("trees")
-        if not isinstance(asked, list) or not asked or not set(map(str, asked)) <= set(offered):
-            raise HostileOutput(f"{self.name} asked for trees that are not part of this run: {str(asked)[:200]}")
-        manifests = {tree: trees.manifest(tree) for tree in asked}
+        manifests = {tree: trees.manifest(tree) for tree in self._check_need(need, offered)}
         self._send(b"".join(json.dumps({"tree": tree, "files": files}).encode() + b"\n" for tree, files in manifests.items()))
         lacking = self.receive(LANDING_SECONDS)
         contents = lacking.get("files")
@@ -132,6 +130,12 @@ class Session:
             raise HostileOutput(f"{self.name} answered the manifests with {str(lacking)[:200]}")
         if contents:
             self._send_contents(contents, trees)
+
+    def _check_need(self, need: Message, offered: Iterable[str]) -> list[str]:
+        asked = need.get("trees")
+        if not isinstance(asked, list) or not asked or not set(map(str, asked)) <= set(offered):
+            raise HostileOutput(f"{self.name} asked for trees that are not part of this run: {str(asked)[:200]}")
+        return asked
 
     def _send_contents(self, contents: list[str], trees: Trees) -> None:
         sizes = []
