@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cookline.errors import CooklineError
+from cookline.control.server.listener import Listener
 
 if TYPE_CHECKING:
     from cookline.cloudwatch.store import MetricStore
@@ -24,7 +23,6 @@ Put = Callable[[str, Sequence[Mapping[str, Any]]], None]
 
 # Unassigned by IANA; cloudwatch clients are told the whole address anyway.
 DEFAULT_PORT = 8487
-START_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,19 @@ class Sink:
     """
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+        from cookline.cloudwatch.app import create_app
+        from cookline.cloudwatch.sigv4 import Credential
         from cookline.cloudwatch.store import MetricStore
 
-        self._socket = _listen(host, port)
-        self.access = Access.of(directory, f"http://{host}:{self._socket.getsockname()[1]}")
         self.store: MetricStore = MetricStore(directory / "metrics.db")
-        self._server = _Server(self.store, self.access)
-        self._thread = threading.Thread(target=self._server.run, args=(self._socket,), name="sink", daemon=True)
-        self._thread.start()
-        if not self._server.started.wait(START_SECONDS):
-            raise CooklineError(f"the sink at {self.access.endpoint} did not start within {START_SECONDS:g} s")
+        credentials: dict[str, Credential] = {}
+        try:
+            self._listener = Listener(create_app(self.store, credentials.get), host, port, what="the metric sink")
+        except BaseException:
+            self.store.close()
+            raise
+        self.access = Access.of(directory, f"http://{self._listener.address}")
+        credentials[self.access.access_key] = Credential(self.access.access_key, self.access.secret_key)
 
     def put(self, namespace: str, data: Sequence[Mapping[str, Any]]) -> None:
         # one odd datum of a host must not hold up all that comes after it
@@ -78,56 +79,8 @@ class Sink:
             _log.warning("a metric of a host was refused: %s", refused.message)
 
     def close(self) -> None:
-        self._server.stop()
-        self._thread.join(timeout=5)
-        self._socket.close()
+        self._listener.close()
         self.store.close()
-
-
-class _Server:
-    def __init__(self, store: MetricStore, access: Access) -> None:
-        import uvicorn
-
-        from cookline.cloudwatch.app import create_app
-        from cookline.cloudwatch.sigv4 import Credential
-
-        credential = Credential(access.access_key, access.secret_key)
-        application = create_app(store, {credential.access_key: credential}.get)
-        config = uvicorn.Config(
-            application, log_level="warning", access_log=False, date_header=False, server_header=False, lifespan="off"
-        )
-        self._uvicorn = uvicorn.Server(config)
-        self.started = threading.Event()
-
-    def run(self, listening: socket.socket) -> None:
-        import asyncio
-
-        async def serve() -> None:
-            task = asyncio.create_task(self._uvicorn.serve(sockets=[listening]))
-            while not self._uvicorn.started and not task.done():
-                await asyncio.sleep(0.005)
-            self.started.set()
-            await task
-
-        asyncio.run(serve())
-
-    def stop(self) -> None:
-        self._uvicorn.should_exit = True
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it answers wait 40 ms for an acknowledgement
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise CooklineError(
-            f"the sink cannot listen on {host}:{port}: {error.strerror}", hint="`cookline server --port 0` takes a free port"
-        ) from None
-    listening.listen(128)
-    return listening
 
 
 def local_put(directory: Path) -> Put:

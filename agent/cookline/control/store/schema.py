@@ -45,4 +45,15 @@ CREATE TABLE findings (
 CREATE TABLE warnings (at REAL NOT NULL, instance_id TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+# Tokens of people and programs that speak to a server over the network, by their hashes; and who did what there.
+ACCESS = """
+CREATE TABLE tokens (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, hash TEXT NOT NULL UNIQUE, scopes TEXT NOT NULL /* JSON: stack to scope */,
+  created REAL NOT NULL, expires REAL, revoked REAL, used REAL);
+CREATE TABLE audit (
+  at REAL NOT NULL, who TEXT NOT NULL, origin TEXT NOT NULL, what TEXT NOT NULL, stack TEXT, allowed INTEGER NOT NULL,
+  exit_code INTEGER);
+CREATE INDEX audit_at ON audit (at);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ACCESS)

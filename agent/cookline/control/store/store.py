@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from cookline.control.store.access import Audit, Tokens
 from cookline.control.store.blobs import Blobs
 from cookline.control.store.database import Database
 from cookline.control.store.findings import Findings
@@ -46,7 +47,7 @@ class Store:
     """`.cookline` (mode 0700, made when it is missing) and what lies in it.
 
     id         of this store: two laptops are two stores
-    database   revisions instances runs snapshots findings spools: its tables
+    database   revisions instances runs snapshots findings spools tokens audit: its tables
     blobs      contents by hash; reports: the events of each run
     """
 
@@ -64,6 +65,8 @@ class Store:
         self.snapshots = Snapshots(self.database, self.id)
         self.findings = Findings(self.database)
         self.spools = Spools(self.database)
+        self.tokens = Tokens(self.database)
+        self.audit = Audit(self.database)
 
     def push(self, revision: Frozen, *, author: str, message: str = "") -> Pushed:
         """Keep a frozen revision with all its contents, and bring the table of instances in line with it."""

@@ -38,9 +38,9 @@ class ControlGroup:
     def processes(self) -> list[int]:
         """The process ids in the group and below it, as this machine numbers them."""
         found: list[int] = []
-        for path in [self.main / "cgroup.procs", *self.main.rglob("*/cgroup.procs")]:
+        for directory in _groups(self.main):
             with contextlib.suppress(OSError):  # a group may go while it is read
-                found += [int(line) for line in path.read_text().split()]
+                found += [int(line) for line in (directory / "cgroup.procs").read_text().split()]
         return [pid for pid in found if pid > 0]
 
     def leader(self) -> tuple[int, str] | None:
@@ -107,10 +107,14 @@ class ControlGroup:
     def remove(self) -> None:
         """Remove the emptied groups, and the parent that all projects share when this was its last."""
         for directory in self.directories:
-            below = sorted(directory.rglob("*/"), key=lambda path: len(path.parts), reverse=True) if directory.exists() else []
-            for path in [*below, directory, directory.parent]:
+            for path in [*reversed(_groups(directory)), directory.parent]:
                 with contextlib.suppress(OSError):
                     path.rmdir()
+
+
+def _groups(top: Path) -> list[Path]:
+    """The group and all below it, parents first; groups that go while they are listed are passed over."""
+    return [Path(directory) for directory, _, _ in os.walk(top)]
 
 
 def _namespace_ids(process: str) -> list[str]:
