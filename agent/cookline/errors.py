@@ -10,6 +10,7 @@
     |  |- CommandError            a command ended with a status that was not expected
     |  |- ResourceError           a resource could not be brought to its desired state
     |  `- HostStateError          the host refuses the run (older snapshot, full disk)
+    |- SourceError            1   an app's source could not be fetched
     |- Differs                3   the host differs from what was declared
     |- Unreachable            4   mended on the network, in sshd or in known_hosts
     |  |- HostKeyError            unknown or changed host key
@@ -120,6 +121,10 @@ class ResourceError(RunError):
 
 
 class HostStateError(RunError):
+    pass
+
+
+class SourceError(CooklineError):
     pass
 
 

@@ -20,3 +20,15 @@ def cookbooks_as_they_were() -> Iterator[None]:
     for name in loaded():
         del sys.modules[name]
     sys.modules.update(kept)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[str]:
+    """The address of moto's server: S3 and EC2 as far as boto3 can tell."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

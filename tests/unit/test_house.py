@@ -40,6 +40,7 @@ INSIDE_CONTROL = {
     "lifecycle": {"providers", "transport", "store", "stack"},
     "providers": {"stack"},
     "transport": {"stack"},
+    "sources": {"stack"},
     "store": {"stack"},
     "stack": set(),
 }

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cookline.cli.options import AsJson
+from cookline.cli.render.text import printable
 from cookline.cli.session import session
 from cookline.errors import UsageError
 
 if TYPE_CHECKING:
+    from cookline.control.sources.fetch import Kept
     from cookline.control.stack.revision import Revision
     from cookline.control.store.revisions import Pushed
 
@@ -39,7 +41,7 @@ def push(
             raise UsageError("--check and --watch exclude each other")
         watch_definitions(here.cwd / definition, message, as_json=as_json)
         return
-    revision = frozen(here.cwd / definition)
+    revision = frozen(here.cwd / definition, quiet=as_json)
     stack = revision.stack
     if check:
         here.say(f"{definition}: no mistakes; {len(stack.instances)} instances in {len(stack.layers)} layers")
@@ -51,11 +53,32 @@ def push(
         here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
 
 
-def frozen(file: Path) -> Revision:
-    """The definition with everything that it names, fetched and hashed. Raises StackError and CookbookError."""
+def frozen(file: Path, *, quiet: bool = False) -> Revision:
+    """The definition with everything that it names, fetched and hashed. Raises StackError, CookbookError and SourceError."""
+    from cookline.control.sources.fetch import Fetcher
     from cookline.control.stack.revision import freeze
 
-    return freeze(file)
+    here = session()
+    progress = None if quiet else lambda text: here.say(printable(text))
+    return freeze(file, fetch=Fetcher(here.directory, kept=_kept, progress=progress))
+
+
+def _kept(stack: str, app: str) -> Kept | None:
+    """What the newest revision has of an app, as long as its artifact is still there."""
+    from cookline.control.sources.fetch import Kept
+    from cookline.control.stack.artifact import Artifact
+
+    here = session()
+    if not newest_number(stack):
+        return None
+    content = here.store.revisions.get(stack).content
+    source = content["stack"]["apps"].get(app, {}).get("source")
+    stood = (content.get("sources") or {}).get(app)
+    manifest = content["manifests"].get(content["trees"].get(f"app:{app}"))
+    if not source or not stood or not manifest or not here.store.blobs.holds(manifest[0][2]):
+        return None
+    sha256 = str(manifest[0][2])
+    return Kept(source, stood, lambda: Artifact(here.store.blobs.get(sha256), sha256))
 
 
 def author() -> str:

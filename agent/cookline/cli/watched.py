@@ -78,7 +78,7 @@ class _Watching:
 
     def _push(self, file: Path) -> set[Path]:
         """The folders that the definition is made of."""
-        revision = frozen(file)
+        revision = frozen(file, quiet=True)
         roots = self._roots_of(revision)
         before = newest_number(revision.stack.name)
         who, why = self.checkout.standing() or (author(), f"{file.name} changed")
@@ -89,8 +89,8 @@ class _Watching:
 
     def _roots_of(self, revision: Revision) -> set[Path]:
         folders = [cookbook.folder.parent for cookbook in revision.cookbooks.values() if cookbook.folder]
-        apps = revision.stack.apps.values()
-        folders += [revision.path(app.source.path) for app in apps if app.source and app.source.type == "local"]
+        sources = [app.source for app in revision.stack.apps.values() if app.source]
+        folders += [revision.path(each.path) for each in sources if each.type == "local" and each.path]
         return {folder.resolve() for folder in folders}
 
     # -- watching ------------------------------------------------------------------------------------------------------

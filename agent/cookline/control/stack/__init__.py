@@ -13,7 +13,8 @@ models      Stack(stack, cookbooks, attributes, layers, instances, apps, metrics
             Instance(layers, provider, transport, address, port, user, identity_file, ssh_config, connect_timeout, python,
                      become, bootstrap, report, attributes, settings)
             provider: static | container    transport: ssh | local | dummy
-            App(name, layers, source, environment, attributes, keep_releases)  Source(type, path)
+            App(name, layers, source, environment, attributes, keep_releases)
+            Source(type local | git | archive | s3, path, url, revision, ..): FIELDS_OF_SOURCE has the fields of each type
             Drift(interval [s], splay [s], policy, watch)
             Metrics(endpoint, region, period [s], namespace, report, access_key, secret_key, ca)
             Layers, instances and apps are mappings by name. Secrets stay SecretReference objects in every value.
@@ -28,7 +29,8 @@ cookbooks   Cookbook(name, version, depends, supports, attributes, recipes, fold
             closure(cookbooks, names) -> [name ..]   manifest(folder) -> [[path, "0644" | "0755", sha256] ..]
             packaged_cookbooks() -> Path             packaged_stacks() -> Path
 artifact    artifact(folder) -> Artifact(.content .sha256 .manifest .tree)    deterministic tar.gz of an app's local source
-revision    freeze(path, *, search=()) -> Revision
+revision    freeze(path, *, search=(), fetch=None) -> Revision         fetch: control/sources' Fetcher; local sources need none
+            Revision.sources {"shop": {"commit": ..}}        what fetched sources stood at
             Revision.stack .cookbooks .directory as in a Definition: a Revision may stand wherever a Definition is asked for
             Revision.to_dict() -> JSON data          Revision.load(dict) -> Revision (without .blobs: they are in the store)
             Revision.hash                            equal definitions and contents have equal hashes, wherever they lie

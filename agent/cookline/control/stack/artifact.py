@@ -1,4 +1,4 @@
-"""An app's local source as one archive, made so that equal files give equal bytes: every host gets the same artifact."""
+"""An app's files as one archive, made so that equal files give equal bytes: every host gets the same artifact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,75 +43,113 @@ class Artifact:
         return tree_hash(self.manifest)
 
 
-def artifact(folder: Path) -> Artifact:
-    """A tar.gz of the files below `folder`: sorted, without times, owners and version control, modes 0644 and 0755.
+@dataclass(frozen=True)
+class Entry:
+    """One file, link or folder on its way into an artifact. `kind` is file, link or directory.
 
-    Links are kept when they stay inside. Raises StackError.
+    content  of a file: the bytes, or where they are read from; `target` is where a link leads
+    """
+
+    path: str
+    kind: str
+    executable: bool = False
+    content: bytes | Path = b""
+    target: str = ""
+
+
+def artifact(folder: Path) -> Artifact:
+    """The artifact of the files below `folder`, without version control. Links are kept when they stay inside.
+
+    Raises StackError.
+    """
+    return packed(_entries(folder), shown(folder))
+
+
+def packed(entries: Iterable[Entry], source: str) -> Artifact:
+    """A tar.gz of the entries: sorted, without times and owners, modes 0644 and 0755. `source` is how errors call it.
+
+    Raises StackError.
     """
     buffer = io.BytesIO()
     total = count = 0
     # no name and no time in gzip's header: both would change the bytes
     with (
-        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=COMPRESSION, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, compresslevel=COMPRESSION, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for path, source in _members(folder):
-            member, content = _member(folder, path, source)
+        for entry in sorted(entries, key=lambda each: each.path):
+            member, content = _member(entry, source)
             total, count = total + member.size, count + 1
             if total > LARGEST_SOURCE or count > MOST_MEMBERS:
                 limit = f"{LARGEST_SOURCE // 1024**2} MB and {MOST_MEMBERS} files"
-                raise StackError([f"{shown(folder)}: the source of an app has at most {limit}"])
+                raise StackError([f"{source}: the source of an app has at most {limit}"])
             archive.addfile(member, io.BytesIO(content) if content is not None else None)
     packed_content = buffer.getvalue()
     return Artifact(packed_content, content_hash(packed_content))
 
 
-def _members(folder: Path) -> Iterator[tuple[str, Path]]:
+def left_out(path: str) -> bool:
+    """Whether something lies in, or is, what no artifact has: version control and bytecode."""
+    return not LEFT_OUT.isdisjoint(path.split("/")) or path.endswith(".pyc")
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
     waiting = [""]
     while waiting:
         inner = waiting.pop()
         try:
             with os.scandir(folder / inner) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                names = sorted(entry.name for entry in found)
         except OSError as error:
             raise StackError([f"{shown(folder / inner)}: cannot be read: {error.strerror}"]) from None
-        for entry in entries:
-            if entry.name in LEFT_OUT or entry.name.endswith(".pyc"):
+        for name in names:
+            path = f"{inner}/{name}" if inner else name
+            if left_out(name):
                 continue
-            path = f"{inner}/{entry.name}" if inner else entry.name
-            yield path, Path(entry.path)
-        waiting += [
-            f"{inner}/{entry.name}" if inner else entry.name
-            for entry in reversed(entries)
-            if entry.name not in LEFT_OUT and entry.is_dir(follow_symlinks=False)
-        ]
+            entry = _entry(folder, path)
+            yield entry
+            if entry.kind == "directory":
+                waiting.append(path)
 
 
-def _member(folder: Path, path: str, source: Path) -> tuple[tarfile.TarInfo, bytes | None]:
+def _entry(folder: Path, path: str) -> Entry:
+    source = folder / path
     try:
-        path.encode()
         status = source.lstat()
-        member = tarfile.TarInfo(path)
-        member.mode = 0o755 if status.st_mode & 0o100 else 0o644
         if stat.S_ISDIR(status.st_mode):
-            member.type = tarfile.DIRTYPE
-            return member, None
+            return Entry(path, "directory")
         if stat.S_ISLNK(status.st_mode):
-            member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, os.readlink(source)
-            _check_link(source, path, member.linkname)
-            return member, None
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_SOURCE:
-            raise StackError([f"{shown(source)}: only files, folders and links can be deployed, of at most 256 MB"])
-        content = source.read_bytes()
-    except UnicodeEncodeError:
-        raise StackError([f"{shown(folder)}: the name of the file {path!r} is not UTF-8"]) from None
+            return Entry(path, "link", target=os.readlink(source))
     except OSError as error:
         raise StackError([f"{shown(source)}: cannot be read: {error.strerror}"]) from None
+    if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_SOURCE:
+        raise StackError([f"{shown(source)}: only files, folders and links can be deployed, of at most 256 MB"])
+    return Entry(path, "file", bool(status.st_mode & 0o100), source)
+
+
+def _member(entry: Entry, source: str) -> tuple[tarfile.TarInfo, bytes | None]:
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError:
+        raise StackError([f"{source}: the name of the file {entry.path!r} is not UTF-8"]) from None
+    member = tarfile.TarInfo(entry.path)
+    member.mode = 0o755 if entry.executable or entry.kind == "directory" else 0o644
+    if entry.kind == "directory":
+        member.type = tarfile.DIRTYPE
+        return member, None
+    if entry.kind == "link":
+        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, entry.target
+        _check_link(source, entry.path, entry.target)
+        return member, None
+    try:
+        content = entry.content if isinstance(entry.content, bytes) else entry.content.read_bytes()
+    except OSError as error:
+        raise StackError([f"{source}/{entry.path}: cannot be read: {error.strerror}"]) from None
     member.size = len(content)
     return member, content
 
 
-def _check_link(source: Path, path: str, target: str) -> None:
+def _check_link(source: str, path: str, target: str) -> None:
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     if posixpath.isabs(target) or inside == ".." or inside.startswith("../"):
-        raise StackError([f"{shown(source)}: the link leads out of the app's source"], hint="put a copy in its place")
+        raise StackError([f"{source}/{path}: the link leads out of the app's source"], hint="put a copy in its place")

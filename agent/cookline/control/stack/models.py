@@ -113,11 +113,39 @@ def _secret_or_text(value: Any) -> Any:
     return value
 
 
+def _secret_only(value: Any) -> Any:
+    if not isinstance(value, SecretReference):
+        raise _error("wants a !secret, such as `!secret env:NAME` or `!secret file:PATH`")
+    return value
+
+
 NAME_RULE = "a name: at most 200 of A-Z, a-z, 0-9, '_', '.' and '-', the first one no '.' or '-'"
 HOST_RULE = "a host's name: at most 63 letters, digits and '-'"
 VARIABLE_RULE = "a variable's name: at most 64 of A-Z, a-z, 0-9 and '_', no digit first"
 USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
 PYTHON = re.compile(r"[A-Za-z0-9_./+-]{1,200}")
+# No leading dash: these become arguments of git.
+GIT_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@+-]{0,199}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+FIELDS_OF_SOURCE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    # type: (fields that it needs, fields that it may have)
+    "local": (("path",), ()),
+    "git": (("url",), ("revision", "path", "submodules", "deploy_key", "user", "password")),
+    "archive": (("url",), ("sha256", "strip", "user", "password")),
+    "s3": (("bucket", "key"), ("version", "region", "endpoint", "access_key", "secret_key", "sha256", "strip")),
+}
+# Nobody's password stands in a URL: it would stand in the definition, in the store and in every diff.
+URLS = {
+    "git": re.compile(
+        r"(?:https?://[^\s/@]+/\S+|ssh://[^\s/:-][^\s/:]*(?::\d+)?/\S+|file:///\S+|[./~]\S*|[A-Za-z0-9_.-]+@[^\s:/-][^\s:/]*:\S+)"
+    ),
+    "archive": re.compile(r"https?://[^\s/@]+/\S*"),
+}
+URL_RULES = {
+    "git": "https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, or the path of a repository",
+    "archive": "http:// or https://, without user and password",
+}
 ENDPOINT = re.compile(r"https?://[^\s/@]+(?:/\S*)?")
 
 Name = Annotated[str, _named(NAME, NAME_RULE)]
@@ -132,6 +160,7 @@ RecipeList = Annotated[tuple[RecipeAddress, ...], BeforeValidator(_tuple)]
 Attributes = Annotated[dict[str, Any], BeforeValidator(_mapping), AfterValidator(_custom_data)]
 EnvironmentValue = Annotated[Any, BeforeValidator(_environment_value, json_schema_input_type=str | int)]
 Environment = Annotated[dict[VariableName, EnvironmentValue], BeforeValidator(_mapping), AfterValidator(_environment)]
+SecretOnly = Annotated[Any, BeforeValidator(_secret_only, json_schema_input_type=str)]
 SecretText = Annotated[Any, BeforeValidator(_secret_or_text, json_schema_input_type=str)]
 
 
@@ -232,10 +261,45 @@ class Instance(Model):
 
 
 class Source(Model):
-    """Where an app's files come from; a relative `path` starts at the stack file."""
+    """Where an app's files come from; FIELDS_OF_SOURCE says which fields each type has.
 
-    type: Literal["local"] = "local"
-    path: str
+    local    path: a folder, relative to the stack file
+    git      url: https, ssh, user@host:path or a path; revision: branch, tag or full hash, the repository's default without;
+             path: a folder inside; submodules; deploy_key: a private key; user and password for https
+    archive  url: http or https, of a tar (plain, gz, bz2, xz) or zip; sha256; strip: leading folders that are dropped
+    s3       bucket, key: of such an archive; version, region, endpoint, access_key and secret_key
+    """
+
+    type: Literal["local", "git", "archive", "s3"] = "local"
+    path: str | None = None
+    url: str | None = None
+    revision: Annotated[str, _named(GIT_REVISION, "a branch, a tag or a full hash")] | None = None
+    submodules: bool = True
+    deploy_key: SecretOnly | None = None
+    user: Annotated[str, _named(USER, "a user's name")] | None = None
+    password: SecretOnly | None = None
+    sha256: Annotated[str, _named(SHA256, "a sha256: 64 digits of 0-9 and a-f")] | None = None
+    strip: Annotated[int, Field(ge=0, le=20)] = 0
+    bucket: Annotated[str, _named(BUCKET, "the name of a bucket")] | None = None
+    key: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    version: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
+    endpoint: Annotated[str, _named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
+    access_key: SecretOnly | None = None
+    secret_key: SecretOnly | None = None
+
+    @model_validator(mode="after")
+    def _fields_of_its_type(self) -> Source:
+        needed, allowed = FIELDS_OF_SOURCE[self.type]
+        for name in needed:
+            if getattr(self, name) is None:
+                raise _error(f"needs `{name}`: its type is {self.type}")
+        for name in self.model_fields_set - {"type", *needed, *allowed}:
+            if getattr(self, name) != type(self).model_fields[name].get_default():
+                raise _error(f"has `{name}`, which a source of type {self.type} does not know")
+        if self.url is not None and not URLS[self.type].fullmatch(self.url):
+            raise _error(f"has the url {self.url[:100]!r}; a source of type {self.type} takes {URL_RULES[self.type]}")
+        return self
 
 
 class App(Model):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cookline.control.stack.cookbooks import Cookbook, closure, recipe_problem, shipped_files, split_recipe
 from cookline.control.stack.definition import Definition
@@ -14,6 +14,13 @@ from cookline.control.stack.problems import Position, shown
 from cookline.control.stack.secrets import from_plain, references
 from cookline.errors import CookbookError, StackError
 from cookline.protocol import canonical_json, content_hash, tree_hash
+
+if TYPE_CHECKING:
+    from cookline.control.stack.artifact import Artifact
+    from cookline.control.stack.models import Source
+
+# Gets an app's files: (definition, app, source) -> (artifact, what the source stood at, such as {"commit": ..}).
+Fetch = Callable[[Definition, str, "Source"], "tuple[Artifact, Mapping[str, Any]]"]
 
 # Raised when the JSON below changes its meaning; `Revision.load` refuses what is newer.
 FORMAT = 1
@@ -126,18 +133,26 @@ class Revision(Definition):
         )
 
 
-def freeze(path: Path | str, *, search: Sequence[Path] = ()) -> Revision:
+def freeze(path: Path | str, *, search: Sequence[Path] = (), fetch: Fetch | None = None) -> Revision:
     """Load the stack at `path` and hash everything that its runs can need. Raises StackError and CookbookError."""
     from cookline.control.stack.loading import load_stack
 
-    return frozen(load_stack(path, search=search))
+    return frozen(load_stack(path, search=search), fetch)
 
 
-def frozen(definition: Definition) -> Revision:
-    """`definition` with the contents of its cookbooks and apps as they are now."""
+def local_only(definition: Definition, app: str, source: Source) -> tuple[Artifact, Mapping[str, Any]]:
+    """The Fetch of those who are not on the network."""
     from cookline.control.stack.artifact import artifact
 
+    if source.type != "local" or source.path is None:
+        raise StackError([f"the source of {app!r} has to be fetched: {source.type}"], hint="`cookline push` does so")
+    return artifact(definition.path(source.path)), {}
+
+
+def frozen(definition: Definition, fetch: Fetch | None = None) -> Revision:
+    """`definition` with the contents of its cookbooks and apps as they are now."""
     trees: dict[str, str] = {}
+    sources: dict[str, Mapping[str, Any]] = {}
     manifests: dict[str, list[list[Any]]] = {}
     blobs: dict[str, Blob] = {}
     for name, cookbook in definition.cookbooks.items():
@@ -150,7 +165,9 @@ def frozen(definition: Definition) -> Revision:
     for name, app in definition.stack.apps.items():
         if app.source is None:
             continue
-        packed = artifact(definition.path(app.source.path))
+        packed, stood = (fetch or local_only)(definition, name, app.source)
+        if stood:
+            sources[name] = stood
         trees[f"app:{name}"] = packed.tree
         manifests[packed.tree] = packed.manifest
         blobs[packed.sha256] = Blob(packed.sha256, content=packed.content)
@@ -162,6 +179,7 @@ def frozen(definition: Definition) -> Revision:
         positions=definition.positions,
         trees=trees,
         manifests=manifests,
+        sources=sources,
         blobs=tuple(blobs.values()),
     )
 

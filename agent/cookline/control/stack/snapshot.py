@@ -78,9 +78,17 @@ def _app(revision: Revision, name: str, deploy: bool) -> dict[str, Any]:
         "environment": dict(app.environment),
         "keep_releases": app.keep_releases,
         "deploy": deploy,
-        "source": {"type": app.source.type, "sha256": manifest[0][2]} if app.source and manifest else None,
+        "source": _source(revision, name) if app.source and manifest else None,
         "artifact": tree,
     }
+
+
+def _source(revision: Revision, name: str) -> dict[str, Any]:
+    """What a recipe may know of where its app comes from: no URL, no credentials."""
+    source = revision.stack.apps[name].source
+    assert source is not None
+    [[_path, _mode, sha256]] = revision.manifests[revision.trees[f"app:{name}"]]
+    return {"type": source.type, "sha256": sha256, **revision.sources.get(name, {})}
 
 
 def agent_settings(
