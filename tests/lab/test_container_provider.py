@@ -335,7 +335,7 @@ def test_hosts_boot_freeze_and_go_on_a_machine_with_cgroup_v2(directory: Path) -
         print(provider.status([HostRequest("web1")])[0].state)
         faults.freeze()
         provider.destroy(["web1"], print)
-        print("groups", cgroup.parent().exists())
+        print("groups", faults.machine.group.main.exists())
     """
     # in a mount namespace of its own, /sys/fs/cgroup is what such a machine has there
     shell = 'umount --recursive --lazy /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"'
