@@ -94,21 +94,20 @@ class Shop:
 
     def converge(self) -> None:
         with self.tour.step("setup, deploy and configure on all four at once"):
+            stopped = [name for name, each in self.status().items() if each["last_event"] == "shutdown"]
+            if stopped:  # by an earlier walk that was cut off in step 5
+                self.tour.command("start", STACK, *stopped)
             self.tour.command("setup", STACK)
-            states = {each["name"]: each["state"] for each in self.tour.ask("status", STACK)["instances"]}
+            states = {name: each["state"] for name, each in self.status().items()}
             expect(set(states.values()) == {"online"}, f"all instances are online, and not {states}")
 
     def visit(self) -> None:
         with self.tour.step("a request through haproxy is answered by each application server in turn"):
-            self.wait_for(set(SERVERS))
-            answers = [self.get() for _ in range(4)]
-            names = [answer["host"] for answer in answers]
-            for answer in answers:
+            for answer in self.turns(*SERVERS):
                 row = answer["product"]
                 self.tour.say(
                     f"GET http://{self.address(BALANCER)}/  from {answer['host']}: {row['name']}, {row['stock']} in stock"
                 )
-            expect(names[0] != names[1] and names[:2] == names[2:], f"the two take turns, and not {', '.join(names)}")
 
     def lose_a_server(self) -> None:
         with self.tour.step("an application server leaves, and comes back"):
@@ -118,7 +117,7 @@ class Shop:
             expect(names == staying, f"only {', '.join(staying)} answers, and not {', '.join(sorted(names))}")
             self.tour.say(f"four requests, all answered by {', '.join(names)}")
             self.tour.command("start", STACK, LEAVING)
-            self.wait_for(set(SERVERS))
+            self.turns(*SERVERS)
             self.tour.say(f"{' and '.join(SERVERS)} answer again")
 
     def converge_again(self) -> None:
@@ -138,7 +137,7 @@ class Shop:
         from cookline.cli.demo_metrics import charts
 
         with self.tour.step("CPU and memory, read back from the embedded sink by boto3"):
-            ids = {each["name"]: each["id"] for each in self.tour.ask("status", STACK)["instances"]}
+            ids = {name: each["id"] for name, each in self.status().items()}
             drawn = until(lambda: charts(self.tour.session.directory, ids), METRICS_SECONDS)
             expect(bool(drawn), "the sink has CPU and memory of each host")
             for line in drawn or []:
@@ -159,6 +158,10 @@ class Shop:
             self.tour.session.say(f"{directory} is gone")
 
     # -- what they need --------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """What `cookline status --json` says of each instance, by name."""
+        return {each["name"]: each for each in self.tour.ask("status", STACK)["instances"]}
 
     def hosts(self) -> tuple[Provider, list[HostRequest]]:
         from cookline.control.providers.base import HostRequest
@@ -190,16 +193,20 @@ class Shop:
         expect(answer.status == http.client.OK, f"the shop answers 200, and not {answer.status}: {text[:200].strip()}")
         return json.loads(text)
 
-    def wait_for(self, wanted: set[str]) -> None:
-        """Returns when the balancer sends requests to all of `wanted`."""
+    def turns(self, *names: str) -> list[Any]:
+        """Four answers, in which the two servers called `names` take turns, as soon as it is so."""
 
-        def answered() -> bool:
+        def four() -> list[Any] | None:
             try:
-                return {self.get()["host"] for _ in range(4)} == wanted
+                answers = [self.get() for _ in range(4)]
             except PromiseBroken:
-                return False
+                return None
+            found = [answer["host"] for answer in answers]
+            return answers if set(found) == set(names) and found[:2] == found[2:] else None
 
-        expect(until(answered, ANSWER_SECONDS), f"{' and '.join(sorted(wanted))} answer within {ANSWER_SECONDS:.0f} s")
+        answers = until(four, ANSWER_SECONDS)
+        expect(answers, f"{' and '.join(names)} take turns within {ANSWER_SECONDS:.0f} s")
+        return list(answers)
 
     def ssh(self, name: str) -> list[str]:
         host = self.host(name)
