@@ -307,3 +307,9 @@ def test_a_screen_that_breaks_ends_no_run(online: Kitchen) -> None:
 
     online.dispatcher.progress.subscribe(broken)
     assert online.do("configure").exit_code == 0
+
+
+def test_rollback_is_a_deploy_that_goes_one_release_back(online: Kitchen) -> None:
+    assert online.do("rollback", apps=("shop",)).exit_code == 0
+    request = online.hosts.host("app1").requests[0]
+    assert (request["event"], request["app"], request["snapshot"]["apps"]["shop"]["rollback"]) == ("deploy", "shop", 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle import plan
 from cookline.control.lifecycle.command import Command, Report, Result, exit_code_of
-from cookline.control.lifecycle.states import TRANSITIONS, move
+from cookline.control.lifecycle.states import move, refusal
 from cookline.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from cookline.control.lifecycle.progress import Progress
     from cookline.control.lifecycle.requests import Revisions
     from cookline.control.lifecycle.runner import Runner
-    from cookline.control.store.instances import Instance
+    from cookline.control.store.runs import RunRecord
     from cookline.control.store.store import Store
+
+BOOTING = ("requested", "pending", "booting")
 
 
 class Course:
@@ -50,9 +52,8 @@ class Course:
         revision = self.revisions.get(Command.from_dict(record.options["command"]).stack, record.revision)
         power = record.options["power"]
         runs = [run for run in self.store.runs.of_command(command_id, 0) if power.get(run.id) == "on" and run.outcome is None]
+        runs = [run for run in runs if self._on_its_way(run)]
         instances = [self.store.instances.get(run.instance_id) for run in runs]
-        for instance in instances:
-            self._walk(command_id, instance, "requested", "pending", "booting")
         say = functools.partial(self.progress.tell, "", "progress", command=command_id)
         errors = self.hosts.power_on(revision, instances, lambda text: say(text=text))
         for run in runs:
@@ -109,11 +110,19 @@ class Course:
             cancelled=record.cancelled is not None,
         )
 
-    def _walk(self, command_id: str, instance: Instance, *states: str) -> None:
-        """Move through `states` as far as they lie ahead of the instance."""
-        current = instance.state
-        for state in states:
-            if state in TRANSITIONS[current]:
-                before = move(self.store, instance.id, state)
-                self.progress.tell(instance.name, "state", state=state, before=before, command=command_id)
-                current = state
+    def _on_its_way(self, run: RunRecord) -> bool:
+        """Move the instance to `booting`, over the states before; False (and the run skipped) when another command has it."""
+        for state in BOOTING:
+            with self.store.database.transaction():
+                current = self.store.instances.get(run.instance_id).state
+                ahead = BOOTING[BOOTING.index(current) + 1 :] if current in BOOTING else BOOTING
+                if state not in ahead:
+                    continue
+                reason = refusal(run.instance, current, state)
+                if reason is None:
+                    move(self.store, run.instance_id, state)
+            if reason:
+                self.runner.skip(run.id, reason)
+                return False
+            self.progress.tell(run.instance, "state", state=state, before=current, command=run.command_id)
+        return True

@@ -62,7 +62,7 @@ _BOOT = {"during": "running_setup", "success": "online", "failure": "setup_faile
 _HALT = {"during": "shutting_down", "success": "stopped", "failure": "stop_failed", "power": "off"}
 
 RULES: dict[str, Rule] = {
-    "setup": Rule("setup", DOWN | UP | {"rebooting"}, DOWN | UP | {"rebooting"}, **_BOOT),
+    "setup": Rule("setup", DOWN | UP, DOWN | UP, **_BOOT),
     "start": Rule("setup", DOWN | {"setup_failed"}, DOWN | {"setup_failed"}, **_BOOT),
     "configure": Rule("configure", ONLINE, ONLINE),
     "deploy": Rule("deploy", ONLINE, ONLINE),

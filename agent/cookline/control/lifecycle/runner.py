@@ -95,6 +95,10 @@ class Runner:
         part = self._part(self.store.runs.run(run_id))
         self._settle(part, replace(verdict_of(error), outcome="failed", stuck=True))
 
+    def skip(self, run_id: str, reason: str) -> None:
+        """End a run before it began: there is nothing for it to do."""
+        self._settle(self._part(self.store.runs.run(run_id)), Verdict("skipped", reason))
+
     def _turn(self, run: RunRecord) -> AbstractContextManager[None]:
         # a plan changes nothing, and may run beside another process, whose claims it could not wait for
         return self.turns.turn(run.instance_id, run.id) if run.apply else nullcontext()
@@ -107,6 +111,9 @@ class Runner:
     def _verdict(self, part: Part) -> Verdict:
         if part.run.started is None and self.store.runs.command(part.run.command_id).cancelled is not None:
             return Verdict("skipped", "the command was cancelled before this run began")
+        overtaken = self._overtaken(part)
+        if overtaken:
+            return Verdict("skipped", overtaken)
         try:
             if part.rule.power == "cycle":
                 return self._reboot(part)
@@ -114,6 +121,17 @@ class Runner:
         except Exception as error:
             verdict = verdict_of(error)
         return self._power_off(part, verdict) if part.rule.power == "off" else verdict
+
+    def _overtaken(self, part: Part) -> str | None:
+        """Why the run is not what its instance needs any more: another command has moved it since this one was planned."""
+        if part.run.started is not None or not part.run.apply:
+            return None
+        instance = self.store.instances.get(part.run.instance_id)
+        if part.rule.during:
+            return refusal(instance.name, instance.state, part.rule.during)
+        if instance.state in part.rule.accepts:
+            return None
+        return f"{instance.name} is {instance.state} by now; {part.run.event} is for instances that are online"
 
     # -- the event -----------------------------------------------------------------------------------------------------
 
