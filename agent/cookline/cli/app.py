@@ -15,7 +15,7 @@ from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, 
 if TYPE_CHECKING:
     from types import ModuleType
 
-# command -> (module below cookline.cli, function, group in the help)
+# command -> (module below cookline.cli, function or, for a group of commands, its typer.Typer; panel in the help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("init", "init", "Definitions"),
     "push": ("push", "push", "Definitions"),
@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trust": ("trust", "trust", "Hosts and server"),
     "server": ("server", "server", "Hosts and server"),
     "demo": ("demo", "demo", "Hosts and server"),
+    "kitchen": ("kitchen", "kitchen", "Testing locally"),
 }
 
 # typer brings its own copy of click or uses click itself, by version; its public BadParameter leads to the class in use.
@@ -61,7 +62,11 @@ def application(arguments: list[str]) -> Any:
     for name in names:
         module, function, panel = COMMANDS[name]
         loaded: ModuleType = importlib.import_module(f"cookline.cli.{module}")
-        app.command(name, rich_help_panel=panel)(getattr(loaded, function))
+        command = getattr(loaded, function)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
     return typer.main.get_command(app)
 
 

@@ -121,6 +121,10 @@ class Session:
             self._owned.append(self._dispatcher)
         return self._dispatcher
 
+    def own(self, closable: Any) -> None:
+        """Close it with the session."""
+        self._owned.append(closable)
+
     def interrupt(self) -> None:
         """Ctrl-C: once stops dispatching what has not begun; what runs is waited for."""
         self.interrupts += 1

@@ -1,0 +1,1 @@
+"""Testing of recipes: suites on hosts of any provider, a pytest plugin."""

@@ -1,0 +1,65 @@
+"""What a kitchen command shows: each phase and changed resource as it happens, then one line for each host."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cookline.cli.render.progress import indented, line_of
+from cookline.cli.render.text import printable
+from cookline.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from cookline.cli.session import Session
+    from cookline.kitchen.kitchen import Result
+
+
+class KitchenProgress:
+    """One line an event, each with the name of its host."""
+
+    def __init__(self, session: Session, *, quiet: bool) -> None:
+        self._session, self._quiet = session, quiet
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> KitchenProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def event(self, host: str, event: Mapping[str, Any]) -> None:
+        line = None if self._quiet else _line(event)
+        if line is not None:
+            with self._lock:
+                self._session.say(f"{host}: {line}" if host else line)
+
+
+def _line(event: Mapping[str, Any]) -> str | None:
+    kind = event.get("kind")
+    if kind == "said":
+        return printable(event.get("text"))
+    if kind == "phase":
+        return str(event.get("phase"))
+    if kind == "verified":
+        return f"{event.get('tests')} tests {'passed' if event.get('passed') else 'run, not all of them passed'}"
+    if kind == "run_finished":
+        seconds = float(event.get("seconds") or 0.0)
+        return f"{event.get('step')}: {(line_of(event) or '').strip()}  ({seconds:.2f} s)"
+    # what a plan says is looked at when the run does otherwise
+    if str(event.get("step", "")).startswith("plan ") and kind != "failed":
+        return None
+    return line_of(event)
+
+
+def print_results(session: Session, results: Sequence[Result]) -> None:
+    """Failures in full, then a line for each host."""
+    for result in results:
+        if result.error:
+            session.say(f"\n{result.name} failed:\n{indented(printable(result.error), '  ')}")
+    session.say("")
+    width = max((len(result.name) for result in results), default=0)
+    for result in results:
+        word = result.state if result.exit_code == EXIT_OK else f"failed (it stays {result.state})"
+        passed = sum(check.failure is None for check in result.checks)
+        session.say(f"{result.name.ljust(width)}  {word}  {passed} of {len(result.checks)} checks  {result.seconds:.1f} s")

@@ -1,0 +1,289 @@
+"""kitchen.yml: what is tested, on which platforms, on whose hosts.
+
+providers: {container: {packages: [nginx-light]}}    the first one is the default; settings for each of its hosts
+platforms: [debian-11, debian-12, debian-13]         or a mapping: {debian-11: {attributes: {..}, settings: {..}}}
+suites:
+  default:
+    recipes: [nginx]                                 a list is that of setup; or {setup: [..], configure: [..]}
+    attributes: {nginx: {port: 8080}}
+    snapshot: {instances: {app1: {layers: [app], address: 192.0.2.1}}}      or a JSON file
+  app: {stack: stacks/shop.yml, layer: app}          instead of recipes: the run lists of a stack's layer
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from cookline.control.stack.attributes import merge
+from cookline.control.stack.cookbooks import Cookbook, find_cookbooks, packaged_cookbooks, recipe_problem
+from cookline.control.stack.definition import Definition
+from cookline.control.stack.document import Document
+from cookline.control.stack.events import LIFECYCLE_EVENTS
+from cookline.control.stack.models import App, Attributes, Instance, Model, Name, Names, Recipes, Stack, Texts, _error, _mapping
+from cookline.control.stack.problems import Where, raise_problems, shown
+from cookline.control.stack.scalars import described
+from cookline.errors import StackError, did_you_mean
+
+FILE = "kitchen.yml"
+PLATFORMS = ("debian-11", "debian-12", "debian-13")
+# What a host goes through when it joins a stack.
+EVENTS = ("setup", "configure")
+# Addresses of documentation (RFC 5737) for the neighbours that a suite only tells of.
+NEIGHBOURS = "192.0.2."
+
+
+def _platforms(value: Any) -> Any:
+    return {name: {} for name in value} if isinstance(value, (list, tuple)) else _mapping(value)
+
+
+def _recipes(value: Any) -> Any:
+    return {"setup": value} if isinstance(value, (list, tuple)) else value
+
+
+def _snapshot(value: Any) -> Any:
+    if value is not None and not isinstance(value, (str, dict)):
+        raise _error(f"wants a mapping or the name of a JSON file, not {described(value)}")
+    return value
+
+
+Settings = Annotated[dict[str, Any], BeforeValidator(_mapping)]
+
+
+class Platform(Model):
+    """A kind of host. For the container provider its name is the image, unless `settings` name another."""
+
+    provider: str | None = None
+    settings: Settings = Field(default_factory=dict)
+    attributes: Attributes = Field(default_factory=dict)
+
+
+class Suite(Model):
+    """One thing that is tested: recipes, or the run lists of a layer of a stack."""
+
+    recipes: Annotated[Recipes | None, BeforeValidator(_recipes)] = None
+    stack: str | None = None
+    layer: str | None = None
+    layers: Names = ()
+    events: Texts = ()
+    attributes: Attributes = Field(default_factory=dict)
+    snapshot: Annotated[Any, BeforeValidator(_snapshot)] = None
+    apps: Annotated[dict[Name, App], BeforeValidator(_mapping)] = Field(default_factory=dict)
+    platforms: Names = ()
+    excludes: Names = ()
+    provider: str | None = None
+    settings: Settings = Field(default_factory=dict)
+    tests: Texts = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Suite:
+        if (self.recipes is None) == (self.stack is None):
+            raise _error("needs either `recipes` or a `stack` with a `layer`")
+        if (self.stack is None) != (self.layer is None):
+            raise _error("needs `stack` and `layer` together")
+        return self
+
+
+class KitchenModel(Model):
+    cookbooks: Texts = ()
+    providers: Annotated[dict[Name, Settings], BeforeValidator(_mapping)] = Field(default_factory=dict)
+    platforms: Annotated[dict[Name, Platform], BeforeValidator(_platforms), Field(min_length=1)] = Field(
+        default_factory=lambda: {name: Platform() for name in PLATFORMS}
+    )
+    suites: Annotated[dict[Name, Suite], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class KitchenFile:
+    """A checked kitchen.yml. `cookbook` is the name of the cookbook that it lies in, or None at the root of a project."""
+
+    model: KitchenModel
+    document: Document
+    directory: Path
+    cookbook: str | None
+
+    @cached_property
+    def cookbooks(self) -> Mapping[str, Cookbook]:
+        """Every cookbook that its suites can use. Raises StackError."""
+        return find_cookbooks(self._search())
+
+    def _search(self) -> list[Path]:
+        named = [self.directory / Path(text).expanduser() for text in self.model.cookbooks]
+        beside = (
+            [self.directory.parent] if self.cookbook else [self.directory / "cookbooks", self.directory.parent / "cookbooks"]
+        )
+        return [*named, *beside, packaged_cookbooks()]
+
+    def provider(self, suite: str, platform: str) -> str:
+        default = next(iter(self.model.providers), "container")
+        return self.model.suites[suite].provider or self.model.platforms[platform].provider or default
+
+    def settings(self, suite: str, platform: str) -> dict[str, Any]:
+        """The provider's settings for one host: of the provider, then the platform, then the suite; lists add up."""
+        provider = self.provider(suite, platform)
+        image = {"image": platform} if provider == "container" else {}
+        sources = (self.model.providers.get(provider, {}), self.model.platforms[platform].settings)
+        found: dict[str, Any] = image
+        for source in (*sources, self.model.suites[suite].settings):
+            for name, value in source.items():
+                both = isinstance(value, list) and isinstance(found.get(name), list)
+                found[name] = [*found[name], *value] if both else value
+        return found
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(suite, platform) of each host, in the order of the file."""
+        return [
+            (name, platform)
+            for name, suite in self.model.suites.items()
+            for platform in self.model.platforms
+            if (not suite.platforms or platform in suite.platforms) and platform not in suite.excludes
+        ]
+
+    def events(self, suite: str) -> tuple[str, ...]:
+        """The lifecycle events that a converge goes through."""
+        model = self.model.suites[suite]
+        if model.events:
+            return model.events
+        return EVENTS if model.recipes is None or model.recipes.configure else EVENTS[:1]
+
+    def definition(self, suite: str, platform: str, instance: str) -> Definition:
+        """A stack whose one host `instance` is the suite's. Raises StackError."""
+        model = self.model.suites[suite]
+        attributes = merge(self.model.platforms[platform].attributes, model.attributes)
+        if model.stack is not None:
+            return self._of_stack(model, instance, attributes)
+        assert model.recipes is not None
+        layers = list(model.layers) or [self.cookbook or suite]
+        # pydantic validates instances of models as they are
+        stack = Stack(
+            stack=f"kitchen-{self.cookbook or 'suite'}",
+            layers={name: {"recipes": model.recipes if index == 0 else {}} for index, name in enumerate(layers)},  # type: ignore[misc]
+            instances={instance: _host(layers, attributes)},
+            apps=model.apps,
+        )
+        return Definition(stack, self.cookbooks, self.directory, self.document.file)
+
+    def _of_stack(self, model: Suite, instance: str, attributes: Mapping[str, Any]) -> Definition:
+        from cookline.control.stack.loading import load_stack
+
+        definition = load_stack(self.directory / Path(str(model.stack)).expanduser())
+        layers = [str(model.layer), *model.layers]
+        instances = {**definition.stack.instances, instance: _host(layers, attributes)}
+        stack = definition.stack.model_copy(update={"instances": instances})
+        return Definition(stack, definition.cookbooks, definition.directory, definition.file)
+
+    def snapshot(self, suite: str) -> dict[str, Any]:
+        """What the suite says of the neighbours, as RunRequest.snapshot has it: layers, instances, apps."""
+        mock = self.model.suites[suite].snapshot
+        if isinstance(mock, str):
+            path = self.directory / Path(mock).expanduser()
+            try:
+                mock = json.loads(path.read_text())
+            except (OSError, ValueError) as error:
+                raise StackError([f"{self.document.position(('suites', suite, 'snapshot'))}: {shown(path)}: {error}"]) from None
+        return mocked(mock or {})
+
+
+def _host(layers: Sequence[str], attributes: Mapping[str, Any]) -> Instance:
+    return Instance(layers=tuple(layers), address="localhost", attributes=dict(attributes))
+
+
+def mocked(mock: Mapping[str, Any]) -> dict[str, Any]:
+    """A snapshot as people write it ({"instances": {"app1": {"layers": [..]}}}), or as it was copied from a run, in full."""
+    given = mock.get("instances") or {}
+    entries = given if isinstance(given, list) else [{"name": name, **(each or {})} for name, each in given.items()]
+    instances = [_neighbour(number, each) for number, each in enumerate(entries, start=1)]
+    named = mock.get("layers") or {}
+    layers = {name: {"name": name} for entry in instances for name in entry["layers"]}
+    layers |= {name: {} for name in named} if isinstance(named, list) else named
+    return {
+        "layers": {name: {"name": name, **(layer or {})} for name, layer in layers.items()},
+        "instances": instances,
+        "apps": mock.get("apps") or {},
+    }
+
+
+def _neighbour(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+    state = str(entry.get("state", "online"))
+    address = entry.get("address") or f"{NEIGHBOURS}{number}"
+    whole = {"id": f"kitchen-{entry['name']}", "layers": [], "state": state, "online": state == "online"}
+    return {**whole, "private_address": address, **entry, "address": address}
+
+
+def load_kitchen(path: Path | str) -> KitchenFile:
+    """The kitchen.yml at `path`. Raises StackError with each problem's file, line, column, and the nearest right word."""
+    from cookline.control.stack.reading import read
+    from cookline.control.stack.wording import validated
+
+    file = Path(path)
+    document = read(file)
+    if not isinstance(document.data, dict):
+        if not document.problems:
+            document.problem((), "a kitchen.yml is a mapping with `suites`")
+        raise_problems(document.problems)
+    model = validated(KitchenModel, document)
+    raise_problems(document.problems)
+    assert model is not None
+    directory = file.absolute().parent
+    inside = (directory / "recipes").is_dir() or (directory / "cookbook.yml").is_file()
+    kitchen = KitchenFile(model, document, directory, directory.name if inside else None)
+    _check(kitchen)
+    raise_problems(document.problems)
+    return kitchen
+
+
+def _check(kitchen: KitchenFile) -> None:
+    from cookline.control.stack.checks import check_level
+
+    document, model = kitchen.document, kitchen.model
+    for name, platform in model.platforms.items():
+        where: Where = ("platforms", name, "attributes")
+        check_level(document, where, platform.attributes, kitchen.cookbooks, set(), set())
+    for name, suite in model.suites.items():
+        where = ("suites", name)
+        for key in ("platforms", "excludes"):
+            for index, each in enumerate(getattr(suite, key)):
+                if each not in model.platforms:
+                    near = did_you_mean(each, model.platforms) or f"; platforms are {', '.join(model.platforms)}"
+                    document.problem((*where, key, index), f"there is no platform {each!r}{near}")
+        for index, event in enumerate(suite.events):
+            if event not in LIFECYCLE_EVENTS:
+                document.problem(
+                    (*where, "events", index), f"there is no event {event!r}{did_you_mean(event, LIFECYCLE_EVENTS)}"
+                )
+        _check_recipes(kitchen, name, suite)
+        if suite.stack is None:
+            check_level(document, (*where, "attributes"), suite.attributes, kitchen.cookbooks, set(suite.apps), set())
+        else:
+            _check_stack(kitchen, name, suite)
+
+
+def _check_recipes(kitchen: KitchenFile, name: str, suite: Suite) -> None:
+    written = kitchen.document.data["suites"][name].get("recipes")
+    for event in LIFECYCLE_EVENTS if suite.recipes else ():
+        for index, address in enumerate(getattr(suite.recipes, event)):
+            problem = recipe_problem(address, kitchen.cookbooks)
+            if problem:
+                place: Where = (index,) if isinstance(written, list) else (event, index)
+                kitchen.document.problem(("suites", name, "recipes", *place), problem)
+
+
+def _check_stack(kitchen: KitchenFile, name: str, suite: Suite) -> None:
+    path = kitchen.directory / Path(str(suite.stack)).expanduser()
+    if not path.is_file():
+        kitchen.document.problem(("suites", name, "stack"), f"there is no file {suite.stack!r}")
+        return
+    from cookline.control.stack.loading import load_stack
+
+    layers = load_stack(path).stack.layers
+    for index, layer in enumerate((suite.layer, *suite.layers)):
+        if layer not in layers:
+            where: Where = ("layer",) if index == 0 else ("layers", index - 1)
+            near = did_you_mean(str(layer), layers) or f"; layers are {', '.join(layers)}"
+            kitchen.document.problem(("suites", name, *where), f"there is no layer {layer!r}{near}")

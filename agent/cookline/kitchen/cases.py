@@ -1,0 +1,95 @@
+"""The hosts that kitchen.yml files ask for: one case for each suite on each platform."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cookline.errors import SelectorError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from cookline.control.stack.kitchens import KitchenFile
+
+
+@dataclass(frozen=True)
+class Case:
+    """One suite on one platform. `name` is that of its host."""
+
+    name: str
+    suite: str
+    platform: str
+    provider: str
+    settings: dict[str, Any] = field(compare=False)
+    file: KitchenFile = field(compare=False, repr=False)
+
+    @property
+    def tests(self) -> list[Path]:
+        """The folders and files of its testinfra tests that are there; without a word on them those of its cookbooks."""
+        suite = self.file.model.suites[self.suite]
+        if suite.tests:
+            return [self.file.directory / text for text in suite.tests]
+        if self.file.cookbook:
+            folders = [self.file.directory / "tests"]
+        else:
+            folders = [self.file.directory / "tests" / self.suite, *self._of_recipes()]
+        return [folder for folder in folders if folder.is_dir()]
+
+    def _of_recipes(self) -> list[Path]:
+        recipes = self.file.model.suites[self.suite].recipes
+        named = [address for event in recipes.plain().values() for address in event] if recipes else []
+        books = dict.fromkeys(address.partition("::")[0] for address in named)
+        return [folder / "tests" for book in books if (folder := self.file.cookbooks[book].folder)]
+
+
+def find_files(directory: Path) -> list[Path]:
+    """kitchen.yml of this folder, else those of the cookbooks below it."""
+    from cookline.control.stack.kitchens import FILE
+
+    own = directory / FILE
+    return [own] if own.is_file() else sorted(directory.glob(f"cookbooks/*/{FILE}"))
+
+
+def load_cases(directory: Path) -> list[Case]:
+    """Every case of this folder. Raises StackError, and UsageError where there is no kitchen.yml."""
+    from cookline.control.providers.registry import NAMES
+    from cookline.control.stack.kitchens import load_kitchen
+
+    files = find_files(directory)
+    if not files:
+        raise UsageError(
+            f"there is no kitchen.yml in {directory}, nor in cookbooks/*/",
+            hint="docs/testing.md shows one; `cookline kitchen create --hosts 3` boots hosts without any",
+        )
+    cases: list[Case] = []
+    for path in files:
+        kitchen = load_kitchen(path)
+        for suite, platform in kitchen.pairs():
+            provider = kitchen.provider(suite, platform)
+            if provider not in NAMES:
+                place = kitchen.document.position(("suites", suite, "provider"))
+                raise UsageError(f"{place}: there is no provider {provider!r}{did_you_mean(provider, NAMES)}")
+            words = [kitchen.cookbook, suite if suite != "default" or not kitchen.cookbook else None, platform]
+            name = "-".join(word for word in words if word).replace("_", "-").replace(".", "-")
+            cases.append(Case(name, suite, platform, provider, kitchen.settings(suite, platform), kitchen))
+    return cases
+
+
+def select(names: Iterable[str], patterns: Sequence[str]) -> list[str]:
+    """Names that a pattern means: the whole name, a shell pattern, or a part of the name. All without patterns.
+
+    Raises SelectorError for one that means nothing.
+    """
+    known = list(names)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        found = {pattern} & {*known} or {
+            name for name in known if (fnmatch.fnmatchcase(name, pattern) if set(pattern) & set("*?[") else pattern in name)
+        }
+        if not found:
+            hint = f"there are {', '.join(known[:12])}" if known else "cookline kitchen list"
+            raise SelectorError(f"no host of the kitchen is meant by {pattern!r}{did_you_mean(pattern, known)}", hint=hint)
+        chosen |= found
+    return [name for name in known if not patterns or name in chosen]

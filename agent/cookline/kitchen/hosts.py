@@ -1,0 +1,126 @@
+"""The kitchen's hosts: made by a provider, and written down for ssh in .cookline/kitchen/ssh_config."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from cookline.control.providers.base import Host, HostRequest, Provider
+from cookline.control.providers.registry import open_provider
+from cookline.control.transport.base import Target
+from cookline.errors import RunError, UsageError, did_you_mean
+from cookline.kitchen.record import Record, Records
+
+FAULTS = ("partition", "heal", "freeze", "thaw", "power-cut", "boot", "reboot")
+
+Say = Callable[[str], None]
+
+
+class Hosts:
+    """Hosts of one project's kitchen. Their providers keep their records below .cookline/kitchen, apart from stacks."""
+
+    def __init__(self, records: Records) -> None:
+        self.records = records
+        self.directory = records.directory
+        self.ssh_config = self.directory / "ssh_config"
+        self.known_hosts = self.directory / "known_hosts"
+        self._providers: dict[str, Provider] = {}
+        self._lock = threading.Lock()
+
+    def provider(self, name: str) -> Provider:
+        with self._lock:
+            if name not in self._providers:
+                self._providers[name] = open_provider(name, self.directory)
+            return self._providers[name]
+
+    def create(self, wanted: Iterable[tuple[str, str, Mapping[str, Any]]], say: Say) -> None:
+        """Bring up hosts, given as (name, provider, settings), those of one provider together."""
+        groups: dict[str, list[HostRequest]] = {}
+        for name, provider, settings in wanted:
+            groups.setdefault(provider, []).append(HostRequest(name, settings))
+        for provider, requests in groups.items():
+            for host in self.provider(provider).create(requests, say):
+                record = self.records.get(host.name)
+                state = "created" if record.state == "absent" else record.state
+                self.records.save(replace(record, state=state, provider=provider, host=asdict(host), error=None, exit_code=0))
+        self.write_ssh_config()
+
+    def destroy(self, names: Sequence[str], say: Say) -> None:
+        """Nothing is left of them, here and in their provider."""
+        groups: dict[str, list[str]] = {}
+        for name in names:
+            groups.setdefault(self.records.get(name).provider, []).append(name)
+        for provider, group in groups.items():
+            self.provider(provider).destroy(group, say)
+            for name in group:
+                self.records.forget(name)
+        self.write_ssh_config()
+
+    def fault(self, word: str, name: str) -> None:
+        """Do to a host what happens to hosts in real life. Raises UsageError."""
+        if word not in FAULTS:
+            raise UsageError(f"there is no fault {word!r}{did_you_mean(word, FAULTS)}", hint=f"faults: {', '.join(FAULTS)}")
+        record = self.known(name)
+        faults = getattr(self.provider(record.provider), "faults", None)
+        if faults is None:
+            raise UsageError(f"hosts of the provider {record.provider} have no fault switch", hint="provider: container has")
+        getattr(faults(name), word.replace("-", "_"))()
+
+    def known(self, name: str) -> Record:
+        """The record of a host that was made. Raises UsageError."""
+        record = self.records.get(name)
+        if record.state == "absent":
+            names = [each.name for each in self.records.all()]
+            hint = f"there are {', '.join(names)}" if names else f"cookline kitchen create {name}"
+            raise UsageError(f"the kitchen has no host {name!r}{did_you_mean(name, names)}", hint=hint)
+        return record
+
+    def target(self, name: str) -> Target:
+        host = self.known(name).host
+        if not host.get("address"):
+            raise RunError(f"{name} has no address", hint=f"cookline kitchen create {name}")
+        return Target(
+            instance=name,
+            address=str(host["address"]),
+            port=host.get("port"),
+            user=host.get("user"),
+            identity_file=host.get("identity_file"),
+            known_hosts=(str(self.known_hosts), str(Path("~/.ssh/known_hosts").expanduser())),
+        )
+
+    def write_ssh_config(self) -> None:
+        """One Host for each, so that `ssh -F`, scp and testinfra find them by name."""
+        with self._lock:
+            hosts = [Host(**record.host) for record in self.records.all() if record.host]
+            if not self.directory.is_dir():
+                return
+            write(self.known_hosts, "".join(f"{known_name(host)} {host.known_host}\n" for host in hosts if host.known_host))
+            write(self.ssh_config, ssh_config(hosts, [self.known_hosts]))
+
+
+def known_name(host: Host) -> str:
+    return str(host.address) if host.port == 22 else f"[{host.address}]:{host.port}"
+
+
+def ssh_config(hosts: Iterable[Host], known_hosts: Sequence[Path]) -> str:
+    """The text of an OpenSSH configuration with a Host for each of `hosts` that has an address."""
+    lines = ["# Written by cookline; made anew with each change."]
+    for host in hosts:
+        if host.address:
+            lines += [f"Host {host.name}", f"  HostName {host.address}", f"  Port {host.port}", f"  User {host.user}"]
+            lines += [f'  IdentityFile "{host.identity_file}"', "  IdentitiesOnly yes"] if host.identity_file else []
+    files = " ".join(f'"{path}"' for path in known_hosts)
+    # OpenSSH's first choice of key exchange costs 0.1 s more on each login
+    options = {"UserKnownHostsFile": files, "BatchMode": "yes", "LogLevel": "ERROR", "KexAlgorithms": "^curve25519-sha256"}
+    return "\n".join([*lines, "Host *", *(f"  {name} {value}" for name, value in options.items())]) + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    """For its owner alone, whole or not at all."""
+    staged = path.with_name(f"{path.name}.new")
+    staged.touch(mode=0o600)
+    staged.write_text(text)
+    staged.replace(path)

@@ -1,0 +1,66 @@
+"""What has become of each host of the kitchen, on disk: .cookline/kitchen/hosts/NAME.json and what its last phase said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+# The state machine (features T1): a later state is reached through those between, one that was reached is repeated.
+STATES = ("absent", "created", "converged", "set_up", "verified")
+PHASES = ("create", "converge", "setup", "verify")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A host: how far it came, where it is (providers.base.Host as data), and the sentence of its last failure."""
+
+    name: str
+    state: str = "absent"
+    provider: str = "container"
+    host: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    exit_code: int = 0
+    # what testinfra's fixtures show: the request of the last converge
+    stack: str = ""
+    instance: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Records:
+    """The records below `directory`, which is .cookline/kitchen."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.hosts = directory / "hosts"
+
+    def get(self, name: str) -> Record:
+        try:
+            return Record(**json.loads((self.hosts / f"{name}.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return Record(name)
+
+    def all(self) -> list[Record]:
+        return [self.get(path.stem) for path in sorted(self.hosts.glob("*.json"))]
+
+    def save(self, record: Record) -> Record:
+        for folder in (self.directory.parent, self.directory, self.hosts):
+            folder.mkdir(mode=0o700, exist_ok=True, parents=True)
+        path = self.hosts / f"{record.name}.json"
+        staged = path.with_suffix(".new")
+        staged.touch(mode=0o600)
+        staged.write_text(json.dumps(asdict(record), indent=1))
+        staged.replace(path)
+        return record
+
+    def forget(self, name: str) -> None:
+        for path in self.hosts.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
+
+
+def next_phases(state: str, wanted: str) -> list[str]:
+    """The phases from `state` to the end of `wanted`; `wanted` itself always."""
+    reached, target = STATES.index(state), PHASES.index(wanted) + 1
+    return list(PHASES[reached:target]) or [wanted]

@@ -1,0 +1,84 @@
+"""The hosts of a pushed stack, as tests see them: by name in an ssh configuration, with what the store knows of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cookline.control.lifecycle.hosts import Hosts
+from cookline.control.lifecycle.requests import Revisions
+from cookline.control.providers.base import Host
+from cookline.control.stack.revision import Revision
+from cookline.control.stack.selectors import select
+from cookline.control.stack.snapshot import Standing, snapshot
+from cookline.control.store.instances import Instance
+from cookline.control.store.store import Store
+from cookline.control.transport.base import Target
+from cookline.errors import SelectorError, UsageError
+from cookline.kitchen.hosts import ssh_config, write
+from cookline.kitchen.verify import described
+
+
+def name_of(stack: str) -> str:
+    """The stack's name: `stack` itself, or what the file of this name says. Raises StackError."""
+    if not stack.endswith((".yml", ".yaml", ".json")) and "/" not in stack:
+        return stack
+    from cookline.control.stack.loading import load_stack
+
+    return load_stack(stack).stack.name
+
+
+def snapshot_of(
+    revision: Revision, instances: list[Instance], stack_id: str, *, store: str = "", number: int = 0
+) -> dict[str, Any]:
+    """The stack as the store knows it now; secrets are references."""
+    standings = {each.name: Standing(each.id, each.address, each.address, each.state) for each in instances}
+    return snapshot(revision, store=store, number=number, stack_id=stack_id, instances=standings)
+
+
+def hosts_of_stack(directory: Path, stack: str, *, on: str | None = None, layer: str | None = None) -> dict[str, Any]:
+    """What the pytest plugin is told (see verify.described) of the chosen hosts that are online.
+
+    Raises StackError, SelectorError for names that nothing has, UsageError when none of them is online.
+    """
+    if not (directory / "store.db").is_file():
+        raise UsageError(
+            f"there is no store in {directory}", hint="run pytest where you push from, or give --cookline-directory"
+        )
+    store = Store(directory)
+    try:
+        pushed = store.revisions.get(name_of(stack))
+        revision = Revisions(store).get(pushed.stack, pushed.number)
+        instances = store.instances.of(pushed.stack_id)
+        states = {each.name: each.state for each in instances}
+        named = [set(select(revision.stack, each, states)) for each in (on, f"layer:{layer}" if layer else None) if each]
+        chosen = set.intersection(*named) if named else set(states)
+        if not chosen:
+            raise SelectorError(f"no instance of {pushed.stack} is both {on} and in the layer {layer}")
+        online = [each for each in instances if each.name in chosen and each.state == "online"]
+        if not online:
+            raise UsageError(f"none of {', '.join(sorted(chosen))} is online", hint=f"cookline status {pushed.stack}")
+        hosts = Hosts(store)
+        shown = snapshot_of(revision, instances, pushed.stack_id)
+        for app in shown["apps"].values():
+            app["environment"] = dict.fromkeys(app["environment"])
+        targets = [hosts.target(revision, each) for each in online]
+        path = write_ssh_config(directory, targets)
+        known = {each["name"]: each for each in shown["instances"]}
+        about = {each.instance: {**known[each.instance], "user": each.user or "root"} for each in targets}
+        return described(about, ssh_config=path, stack=pushed.stack, snapshot=shown)
+    finally:
+        store.close()
+
+
+def write_ssh_config(directory: Path, targets: list[Target]) -> Path:
+    """.cookline/kitchen/stack_ssh_config with a Host for each target. Returns its path."""
+    folder = directory / "kitchen"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    hosts = [
+        Host(each.instance, "running", each.address, each.port or 22, each.user or "root", each.identity_file)
+        for each in targets
+    ]
+    files = list(dict.fromkeys(Path(name) for each in targets for name in each.known_hosts))
+    write(folder / "stack_ssh_config", ssh_config(hosts, files))
+    return folder / "stack_ssh_config"

@@ -1,0 +1,111 @@
+"""What a kitchen.yml asks for, and what is said of one that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from cookline.control.stack.kitchens import load_kitchen, mocked
+from cookline.errors import SelectorError, StackError, UsageError
+from cookline.kitchen.cases import load_cases, select
+from cookline.kitchen.record import next_phases
+
+SMALL = "suites:\n  default:\n    recipes: [web]\n"
+
+
+def test_a_suite_runs_on_each_platform_unless_it_says_otherwise(project):
+    project.kitchen(SMALL + "  other:\n    recipes: [web]\n    excludes: [debian-11]\n    platforms: [debian-11, debian-13]\n")
+    assert [case.name for case in load_cases(project.folder)] == [
+        "web-debian-11",
+        "web-debian-12",
+        "web-debian-13",
+        "web-other-debian-13",
+    ]
+
+
+def test_a_folder_of_a_cookbook_and_the_root_of_its_project_have_the_same_cases(project):
+    project.kitchen(SMALL)
+    assert load_cases(project.folder) == load_cases(project.folder / "cookbooks" / "web")
+
+
+def test_packages_of_provider_platform_and_suite_add_up(project):
+    project.kitchen(
+        """
+        providers: {container: {packages: [a]}}
+        platforms: {debian-12: {settings: {packages: [b]}}}
+        suites: {default: {recipes: [web], settings: {packages: [c]}}}
+        """
+    )
+    [case] = load_cases(project.folder)
+    assert case.settings == {"image": "debian-12", "packages": ["a", "b", "c"]}
+
+
+def test_attributes_of_the_suite_win_over_those_of_the_platform(project):
+    path = project.kitchen(
+        """
+        platforms: {debian-12: {attributes: {web: {port: 1}}}}
+        suites: {default: {recipes: [web], attributes: {web: {port: 2}}}}
+        """
+    )
+    definition = load_kitchen(path).definition("default", "debian-12", "web1")
+    assert definition.stack.instances["web1"].attributes == {"web": {"port": 2}}
+
+
+def test_the_layer_of_a_stack_brings_its_run_lists(project):
+    project.write(
+        "stacks/shop.yml",
+        "stack: shop\nlayers: {web: {recipes: {setup: [web]}}}\ninstances: {w1: {layers: [web], address: a}}\n",
+    )
+    path = project.write("kitchen.yml", "suites: {web: {stack: stacks/shop.yml, layer: web}}\n")
+    definition = load_kitchen(path).definition("web", "debian-12", "web-debian-12")
+    assert list(definition.stack.instances) == ["w1", "web-debian-12"]
+    assert definition.stack.layers["web"].recipes.setup == ("web::default",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("suits: {}\n", ["1:1: unknown key 'suits'; did you mean 'suites'?"]),
+        ("suites: {default: {recipes: [wep]}}\n", ["1:30: cookbook 'wep' is not on the search path; did you mean 'web'?"]),
+        (
+            "suites: {default: {recipes: [web], attributes: {web: {prt: 1}}}}\n",
+            ["has no attribute 'prt'; did you mean 'port'?"],
+        ),
+        (SMALL + "    platforms: [debian12]\n", ["4:17: there is no platform 'debian12'; did you mean 'debian-12'?"]),
+        (SMALL + "    events: [set-up]\n", ["4:14: there is no event 'set-up'; did you mean 'setup'?"]),
+        ("suites: {default: {}}\n", ["needs either `recipes` or a `stack` with a `layer`"]),
+        ("suites: {default: {stack: none.yml, layer: web}}\n", ["1:27: there is no file 'none.yml'"]),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_the_nearest_word(project, text, said):
+    path = project.kitchen(text)
+    with pytest.raises(StackError) as caught:
+        load_kitchen(path)
+    for each in said:
+        assert each in str(caught.value)
+
+
+def test_an_unknown_provider_is_told_with_those_that_there_are(project):
+    project.kitchen(SMALL + "    provider: contaner\n")
+    with pytest.raises(UsageError, match=r"kitchen.yml:4:15: there is no provider 'contaner'; did you mean 'container'"):
+        load_cases(project.folder)
+
+
+def test_a_short_snapshot_is_filled_in_and_a_copied_one_stays():
+    short = mocked({"instances": {"app1": {"layers": ["app"]}}})
+    [instance] = short["instances"]
+    assert (instance["online"], instance["address"], short["layers"]) == (True, "192.0.2.1", {"app": {"name": "app"}})
+    assert mocked(short) == short
+
+
+def test_patterns_mean_names_parts_of_names_and_shell_patterns():
+    names = ["web-debian-11", "web-debian-12", "db-debian-12"]
+    assert select(names, ["12"]) == names[1:]
+    assert select(names, ["web-*", "db-debian-12"]) == names
+    with pytest.raises(SelectorError, match="did you mean 'db-debian-12'"):
+        select(names, ["dp-debian-12"])
+
+
+def test_a_later_state_takes_the_way_through_those_between():
+    assert next_phases("absent", "verify") == ["create", "converge", "setup", "verify"]
+    assert next_phases("converged", "verify") == ["setup", "verify"]
+    assert next_phases("verified", "converge") == ["converge"]
