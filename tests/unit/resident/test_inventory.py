@@ -95,3 +95,20 @@ def test_it_imports_without_psutil_and_watchdog():
     environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.replace("'", '"')) == []
+
+
+def test_a_quiet_run_leaves_an_inventory_that_would_say_the_same(path, tmp_path):
+    def ran_after(run, declarations, **options):
+        before = inventory.read(path)["written"]
+        inventory.record_run(run, "setup", ["a"], declarations, quiet=True, path=path, **options)
+        return inventory.read(path)["written"] != before
+
+    assert ran_after("1", {"File[1]": entry("a")})
+    assert not ran_after("2", {"File[1]": entry("a")})
+    assert ran_after("3", {"File[1]": entry("a", line=2)}) and ran_after(
+        "4", {"File[1]": entry("a", line=2)}, secrets=["sesame"]
+    )
+    inventory.record_run("5", "configure", ["b"], {"File[1]": entry("b")}, path=path)
+    assert ran_after("6", {"File[1]": entry("a", line=2)}, secrets=["sesame"])
+    (tmp_path / "findings.json").write_text('{"findings":{"File[1]":{}},"told":{},"checked":{}}')
+    assert ran_after("7", {"File[1]": entry("a", line=2)}, secrets=["sesame"])

@@ -10,12 +10,18 @@ every kind in clear, so it is root's alone (0600).
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from typing import Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from cookline.errors import HostStateError
 from cookline.host import paths
+from cookline.protocol import content_hash
+
+# Beside the inventory: what the last run declared, as a hash.
+KEY_SUFFIX = ".key"
 
 Entry = Dict[str, Any]
 Inventory = Dict[str, Any]
@@ -52,6 +58,7 @@ def record_run(
     *,
     app: Optional[str] = None,
     secrets: Sequence[str] = (),
+    quiet: bool = False,
     path: Optional[str] = None,
 ) -> None:
     """Take over what a run declared.
@@ -60,12 +67,18 @@ def record_run(
     taken over, what it did not reach stays. After a run that ended well these are no longer declared, for the same app:
     what one of its recipes declared before and not now; what earlier runs of the same lifecycle event declared by recipes that
     are not in the event's list any more; after an undeploy, what deploys declared.
+
+    `quiet`: the run changed nothing. When it declared what the run before it did, the inventory is left as it is (and names
+    that run), so that the agent has nothing to read again; unless the agent has findings, which it looks at again then.
     """
+    place, executed = path or paths.INVENTORY, set(executed_recipes)
+    key = content_hash(json.dumps([event, app, sorted(executed), declarations, sorted(secrets)]).encode())
+    if quiet and _last_key(place) == key and not _has_findings(place):
+        return
     try:
         inventory = read(path)
     except HostStateError:
         inventory = {"declarations": {}, "secrets": []}
-    executed = set(executed_recipes)
     kept = {
         name: entry
         for name, entry in inventory["declarations"].items()
@@ -73,6 +86,26 @@ def record_run(
     }
     kept.update({name: {**entry, "run": run, "event": event, "app": app} for name, entry in declarations.items()})
     write({"declarations": kept, "secrets": sorted({*inventory["secrets"], *secrets})}, path)
+    paths.write_private(place + KEY_SUFFIX, f"{key} {_stamp(place)}".encode())
+
+
+def _last_key(place: str) -> Optional[str]:
+    """The key of the run that wrote the inventory; None when another has written it since."""
+    with contextlib.suppress(OSError, ValueError), open(place + KEY_SUFFIX) as file:
+        key, stamp = file.read().split()
+        return key if stamp == _stamp(place) else None
+    return None
+
+
+def _stamp(place: str) -> str:
+    found = os.stat(place)
+    return f"{found.st_ino}.{found.st_mtime_ns}.{found.st_size}"
+
+
+def _has_findings(place: str) -> bool:
+    with contextlib.suppress(FileNotFoundError), open(f"{os.path.dirname(place)}/findings.json", "rb") as file:
+        return not file.read(15).startswith(b'{"findings":{},')
+    return False
 
 
 def _is_over(entry: Entry, event: str, executed: Collection[Any]) -> bool:

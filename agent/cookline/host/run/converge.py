@@ -147,4 +147,7 @@ def _record_inventory(request: RunRequest, engine: Engine, *, complete: bool) ->
             "sensitive": bool(resource.sensitive),
         }
     executed = engine.recipes if complete else []
-    inventory.record_run(request.run, request.event, executed, declarations, app=request.app, secrets=request.secrets)
+    quiet = complete and set(engine.totals) <= {"unchanged", "skipped"}
+    inventory.record_run(
+        request.run, request.event, executed, declarations, app=request.app, secrets=request.secrets, quiet=quiet
+    )

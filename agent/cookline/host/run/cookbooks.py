@@ -23,6 +23,7 @@ class Cookbooks:
         self.directories: Dict[str, str] = {
             key[len(PREFIX) :]: f"{paths.TREES}/{tree}" for key, tree in trees.items() if key.startswith(PREFIX)
         }
+        self._paths: Dict[Tuple[str, str, str], str] = {}
         for loaded in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
             del sys.modules[loaded]
         root = types.ModuleType(PACKAGE)
@@ -54,6 +55,9 @@ class Cookbooks:
         """The file `FOLDER/SOURCE`; "other:name" looks into another cookbook. It never leaves its folder."""
         other, _, name = source.rpartition(":")
         cookbook = other or cookbook
+        known = self._paths.get((cookbook, folder, name))
+        if known is not None:
+            return known
         base = os.path.realpath(f"{self.directory(cookbook)}/{folder}")
         path = os.path.realpath(f"{base}/{name}")
         if not path.startswith(base + "/"):
@@ -61,6 +65,7 @@ class Cookbooks:
         if not os.path.isfile(path):
             present = os.listdir(base) if os.path.isdir(base) else []
             raise CookbookError(f"there is no {PACKAGE}/{cookbook}/{folder}/{name}{did_you_mean(name, present)}")
+        self._paths[cookbook, folder, name] = path
         return path
 
     def tree(self, cookbook: str) -> str:

@@ -80,6 +80,9 @@ def _hung_up(pipe: int) -> bool:
 
 def close_dead(directory: str) -> None:
     """Write the end that a dead run could not write: failed, interrupted, with what it still owes."""
+    end = journal.last_event(directory)
+    if end is not None and end.get("kind") == "run_finished":
+        return
     path = directory + "/journal.ndjson"
     with open(path, "rb+") as file:
         content = file.read()

@@ -9,18 +9,21 @@ from typing import Dict, NamedTuple, Optional
 
 # tree directory -> what its author calls it ("cookbooks/nginx"); filled when cookbooks are loaded
 _trees: Dict[str, str] = {}
+_authored: Dict[str, Optional[str]] = {}
 
 
 def register(directory: str, name: str) -> None:
     _trees[directory.rstrip("/") + "/"] = name
+    _authored.clear()
 
 
 def authored(filename: str) -> Optional[str]:
     """ "cookbooks/nginx/recipes/setup.py" for a file of a registered tree, else None."""
-    for directory, name in _trees.items():
-        if filename.startswith(directory):
-            return f"{name}/{filename[len(directory) :]}"
-    return None
+    if filename not in _authored:
+        found = ((directory, name) for directory, name in _trees.items() if filename.startswith(directory))
+        directory, name = next(found, ("", ""))
+        _authored[filename] = f"{name}/{filename[len(directory) :]}" if name else None
+    return _authored[filename]
 
 
 class Place(NamedTuple):

@@ -55,4 +55,9 @@ def unpaid(events: Iterable[Dict[str, Any]]) -> List[Debt]:
 def of_host(*, but: str = "") -> List[Debt]:
     """What this host owes now, from its newest journal other than run `but`."""
     directory = journal.last_run(but=but)
-    return unpaid(journal.read(directory)) if directory else []
+    if directory is None:
+        return []
+    end = journal.last_event(directory)
+    if end is not None and end.get("kind") == "run_finished" and end.get("owed") == []:
+        return []
+    return unpaid(journal.read(directory))
