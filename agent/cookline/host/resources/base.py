@@ -108,6 +108,10 @@ class Resource(Declared):
         """A unified diff for the report, made before `apply`; None when the changes say it all."""
         return None
 
+    def owes(self, host: System) -> Sequence[Action]:
+        """Actions that a change owes of itself, after those that the recipe names; asked before `apply`."""
+        return ()
+
     def watched_paths(self) -> List[str]:
         """Paths that the resident agent watches: a change there is looked at at once."""
         return []

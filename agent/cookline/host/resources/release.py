@@ -6,11 +6,12 @@ import json
 import os
 import re
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from cookline.errors import CookbookError, ResourceError, ResourceUsageError
 from cookline.host.paths import TREES
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, Action, Changes, Resource, State, field
+from cookline.host.resources.deploy_hooks import AFTER_RESTART, AfterRestart, Stage, archive_has, kept_path
 from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
 from cookline.host.system import System
 
@@ -41,6 +42,11 @@ class Release(Resource):
     keep            releases that are kept
     rollback        1 to 4: make the release current that is so many before the newest; further back, or further than there
                     are, is an error that changes nothing. The next deploy removes what was rolled back from
+    migrate         a command that runs in the new release, as its owner, before the switch
+    environment     variables for `migrate` and the hooks; by default those of the app
+    hooks           run the app's own deploy/before_migrate and before_symlink before the switch, before_restart after it, and
+                    after_restart (with the actions at the end of the run). One that fails takes the deployment back: `current`
+                    is what it was; only after_restart comes too late for that
     exists          False removes the directory with all releases and all that they share
 
     >>> Release("shop").directory
@@ -59,6 +65,9 @@ class Release(Resource):
     shared: Mapping[str, str] = field(default_factory=lambda: dict(SHARED), kw_only=True, repr=False)
     keep: int = field(default=KEEP, kw_only=True)
     rollback: int = field(default=0, kw_only=True)
+    migrate: Optional[Union[str, Sequence[str]]] = field(default=None, kw_only=True)
+    environment: Mapping[str, Any] = field(default_factory=dict, kw_only=True, repr=False)
+    hooks: bool = field(default=True, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -87,7 +96,20 @@ class Release(Resource):
             raise CookbookError(f"nothing was sent for the app {self.app!r}", hint="give it a source in the stack's definition")
         path = f"{TREES}/{tree}/artifact.tar.gz" if tree else None
         keep = self.keep if self.keep != KEEP else int(app.get("keep_releases") or KEEP)
-        return self.replace(artifact=path, artifact_hash=tree, keep=keep, rollback=rollback)
+        environment = self.environment or dict(app.get("environment") or {})
+        return self.replace(artifact=path, artifact_hash=tree, keep=keep, rollback=rollback, environment=environment)
+
+    def owes(self, host: System) -> List[Action]:
+        """The hook after the restart, where the release that becomes current has one."""
+        if not self.exists or not self.hooks:
+            return []
+        if not self.rollback:
+            has = archive_has(str(self.artifact), AFTER_RESTART)
+        else:
+            stamp = next(iter(self.releases(host)[self.rollback : self.rollback + 1]), "none")
+            folder = f"{self.directory}/releases/{stamp}/deploy/{AFTER_RESTART}"
+            has = any(host.status(folder + ending) is not None for ending in ("", ".py"))
+        return [AfterRestart(self.app)] if has else []
 
     # -- what is there -------------------------------------------------------------------------------------------------
 
@@ -142,6 +164,7 @@ class Release(Resource):
     def apply(self, host: System, changes: Changes) -> None:
         if not self.exists:
             host.remove_tree(str(self.directory))
+            host.remove(kept_path(self.app))
         elif self.rollback:
             self._roll_back(host)
         else:
@@ -157,6 +180,20 @@ class Release(Resource):
             )
         self._switch(host, stamps[self.rollback])
 
+    def _stage(self, stamp: str) -> Stage:
+        environment = {name: str(value) for name, value in self.environment.items()}
+        return Stage(self.app, str(self.directory), f"{self.directory}/releases/{stamp}", self.owner, environment)
+
+    def _before_switch(self, host: System, stamp: str) -> None:
+        stage = self._stage(stamp)
+        if self.hooks:
+            stage.run(host, "before_migrate", self.timeout)
+        if self.migrate is not None:
+            command = self.migrate if isinstance(self.migrate, str) else list(self.migrate)
+            stage.execute(host, command, "migration", self.timeout)
+        if self.hooks:
+            stage.run(host, "before_symlink", self.timeout)
+
     def _deploy(self, host: System) -> None:
         abandoned = self._abandoned(host)
         stamp = self._new_stamp(host)
@@ -168,10 +205,12 @@ class Release(Resource):
             with host.change("make", path):
                 os.sync()  # a power cut after the switch must find the files whole
                 os.rename(staged, path)
+            self._before_switch(host, stamp)
+            self._switch(host, stamp)
         except BaseException:
             host.remove_tree(staged)
+            host.remove_tree(path)
             raise
-        self._switch(host, stamp)
         for old in [*abandoned, *[name for name in self.releases(host) if name not in abandoned][self.keep :]]:
             host.remove_tree(f"{self.directory}/releases/{old}")
 
@@ -228,7 +267,22 @@ class Release(Resource):
             host.remove(path)
 
     def _switch(self, host: System, stamp: str) -> None:
-        host.make_link(f"{self.directory}/current", f"{self.directory}/releases/{stamp}")
+        """Make a release current, and run its hook before the restart; when that fails, the one before is current again."""
+        current = f"{self.directory}/current"
+        before = host.link_target(current)
+        host.make_link(current, f"{self.directory}/releases/{stamp}")
+        if not self.hooks:
+            return
+        stage = self._stage(stamp)
+        try:
+            stage.keep(host)
+            stage.run(host, "before_restart", self.timeout)
+        except BaseException:
+            if before is None:
+                host.remove(current)
+            else:
+                host.make_link(current, before)
+            raise
 
     def watched_paths(self) -> List[str]:
         return [f"{self.directory}/current"]

@@ -107,7 +107,7 @@ class Engine:
         header["diff"] = None if bound.sensitive else bound.diff(self.system, changes)
         if not self.request.apply:
             return self._announce("will_change", bound, header, changes, "")
-        self._promise(header, actions)
+        self._promise(header, [*actions, *bound.owes(self.system)])
         self._apply(bound, changes)
         return Outcome("changed", changes)
 
