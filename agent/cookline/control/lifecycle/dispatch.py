@@ -24,6 +24,7 @@ from cookline.control.lifecycle.lock import EngineLock, operator
 from cookline.control.lifecycle.planner import Planned, Planner
 from cookline.control.lifecycle.progress import Progress
 from cookline.control.lifecycle.runner import Converse, Runner
+from cookline.control.lifecycle.snapshots import Snapshots
 from cookline.control.lifecycle.turns import Turns
 from cookline.control.lifecycle.workflows import DirectEngine, Engine
 from cookline.control.store.runs import CommandRecord
@@ -64,8 +65,10 @@ class Dispatcher:
         self.hosts = Hosts(store, open_provider)
         self.revisions = requests.Revisions(store)
         self.turns = Turns(store.runs)
-        self.planner = Planner(store, self.hosts, self.revisions, self.user)
-        self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, converse or self._converse)
+        snapshots = Snapshots(store)
+        self.planner = Planner(store, self.hosts, self.revisions, snapshots, self.user)
+        converse = converse or self._converse
+        self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, snapshots, converse)
         self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions)
         # where metrics go that are collected beside a server; None: this process opens the metric store itself
         self.sink: Sink | None = None

@@ -18,6 +18,7 @@ from cookline.errors import SelectorError, UsageError, did_you_mean
 if TYPE_CHECKING:
     from cookline.control.lifecycle.hosts import Hosts
     from cookline.control.lifecycle.requests import Revisions
+    from cookline.control.lifecycle.snapshots import Snapshots
     from cookline.control.stack.revision import Revision
     from cookline.control.store.instances import Instance
     from cookline.control.store.store import Store
@@ -37,8 +38,8 @@ class Planned:
 
 
 class Planner:
-    def __init__(self, store: Store, hosts: Hosts, revisions: Revisions, user: str) -> None:
-        self.store, self.hosts, self.revisions, self.user = store, hosts, revisions, user
+    def __init__(self, store: Store, hosts: Hosts, revisions: Revisions, snapshots: Snapshots, user: str) -> None:
+        self.store, self.hosts, self.revisions, self.snapshots, self.user = store, hosts, revisions, snapshots, user
 
     def plan(self, command: Command) -> Planned:
         """Decide and write down, in one transaction. Raises UsageError (SelectorError) for what cannot be meant."""
@@ -75,10 +76,14 @@ class Planner:
                 steps = [replace(step, skip=catch_up) for step in steps]
             runs = [_run(command_id, step, phase=1) for step in steps]
             self.store.runs.add(runs)
-            for run in runs:
-                if run.outcome is None:
-                    supersede(self.store.runs, run.instance_id, run.id)
+            self._supersede(record.stack_id, record.revision, runs)
         return [run.id for run in runs if run.outcome is None]
+
+    def _supersede(self, stack_id: str, revision: int, configures: Sequence[RunRecord]) -> None:
+        number = self.snapshots.take(stack_id, revision)
+        for run in configures:
+            if run.outcome is None:
+                supersede(self.store.runs, run.instance_id, run.id, number)
 
     def select(self, revision: Revision, on: str | None, instances: Sequence[Instance]) -> tuple[str, ...] | None:
         """Names for a selector, None for the whole stack. Raises SelectorError for one that matches nothing."""
@@ -146,6 +151,8 @@ class Planner:
             CommandRecord(command_id, stack_id, command.kind, command.revision or 0, options, self.user, time.time())
         )
         self.store.runs.add(runs)
+        if command.kind == "configure":
+            self._supersede(stack_id, command.revision or 0, runs)
         return Planned(command_id, command, tuple(steps), {run.instance: run.id for run in runs})
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.lifecycle import requests
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import RULES, Rule
-from cookline.control.lifecycle.snapshots import Snapshots
 from cookline.control.lifecycle.states import move, refusal
 from cookline.errors import CooklineError, Locked, Unreachable
 from cookline.protocol import OUTCOMES, RunRequest
@@ -21,6 +20,7 @@ from cookline.protocol import OUTCOMES, RunRequest
 if TYPE_CHECKING:
     from cookline.control.lifecycle.hosts import Hosts
     from cookline.control.lifecycle.progress import Progress
+    from cookline.control.lifecycle.snapshots import Snapshots
     from cookline.control.lifecycle.turns import Turns
     from cookline.control.stack.revision import Revision
     from cookline.control.store.runs import RunRecord
@@ -72,11 +72,11 @@ class Runner:
         turns: Turns,
         progress: Progress,
         revisions: requests.Revisions,
+        snapshots: Snapshots,
         converse: Converse,
     ) -> None:
         self.store, self.hosts, self.turns, self.progress = store, hosts, turns, progress
-        self.revisions, self.converse = revisions, converse
-        self.snapshots = Snapshots(store)
+        self.revisions, self.snapshots, self.converse = revisions, snapshots, converse
 
     def perform(self, run_id: str) -> str:
         """The run's outcome. Never raises for what a host, a provider or a definition does."""

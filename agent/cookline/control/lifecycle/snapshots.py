@@ -27,7 +27,8 @@ class Snapshots:
 
     def take(self, stack_id: str, revision: int) -> int:
         """The number of the stack as it stands now; a new one only when something changed since the last."""
-        with self._lock:
+        # the store's lock first, as everywhere: a caller may be in the middle of a transaction
+        with self._store.database.transaction(), self._lock:
             version = (revision, self._store.instances.changes)
             known = self._newest.get(stack_id)
             if known is None or known[0] != version:
@@ -68,7 +69,7 @@ class Snapshots:
     def _instances_of(self, revision: Revision, number: int) -> list[dict[str, Any]]:
         from cookline.control.stack.snapshot import Standing, snapshot
 
-        with self._lock:
+        with self._store.database.transaction(), self._lock:
             if self._instances[0] != number:
                 kept: Mapping[str, Any] = self._store.snapshots.get(number)["instances"]
                 known = {name: Standing(**standing) for name, standing in kept.items()}

@@ -31,15 +31,16 @@ class Turns:
                 self._released.notify_all()
 
 
-def supersede(runs: Runs, instance_id: str, newer: str) -> list[str]:
-    """End every configure of the instance that waits and has not begun: run `newer` brings everything that it would have.
+def supersede(runs: Runs, instance_id: str, newer: str, snapshot: int) -> list[str]:
+    """End every configure of the instance that waits and has not begun: run `newer` brings everything that it would have,
+    as it brings `snapshot` or a later one, and a configure brings the whole of what it is given.
 
     Returns the ids of the ended runs.
     """
     ended = []
     for run in runs.waiting(instance_id):
         if run.event == "configure" and run.apply and run.started is None and run.id != newer:
-            reason = f"run {newer} of a newer snapshot brings everything that this one would have"
+            reason = f"covered by snapshot {snapshot}, a newer snapshot than it waited with; run {newer} brings it"
             if runs.supersede(run.id, reason):
                 ended.append(run.id)
     return ended
