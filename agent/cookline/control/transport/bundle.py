@@ -167,8 +167,10 @@ def _remember(key: str, built: dict[str, Any]) -> None:
 # -- the command -------------------------------------------------------------------------------------------------------
 
 # Runs on Python 3.5 and newer until it has looked at the version. No backslash in it: login shells differ in how they take one.
+# Collecting garbage while modules load, and taking them down again at the end, would cost each session 3 ms.
 LOADER = """
-import os, sys
+import gc, os, sys
+gc.disable()
 def say(text):
     sys.stdout.buffer.write(text.encode() + bytes([10]))
     sys.stdout.buffer.flush()
@@ -193,6 +195,8 @@ if not os.path.exists(place + "/.complete"):
 sys.path.insert(0, place)
 from cookline.host.run.__main__ import main
 main()
+sys.stdout.buffer.flush()
+os._exit(0)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from typing import Callable
 
 # systemd answers the D-Bus call before it has moved the process; seen: 1 to 3 ms.
 SCOPE_SECONDS = 0.25
+# Garbage of a run comes from its resources, some hundred objects each: the default would look at all of them ever again.
+COLLECT_AFTER = (20_000, 20, 20)
 
 
 def detached(run: str, directory: str, work: Callable[[int], None]) -> int:
@@ -20,6 +23,7 @@ def detached(run: str, directory: str, work: Callable[[int], None]) -> int:
     """
     readable, writable = os.pipe()
     sys.stdout.flush()
+    gc.freeze()  # what is loaded stays: neither process looks at it again, which would copy its pages
     if os.fork():
         os.close(writable)
         return readable
@@ -27,6 +31,8 @@ def detached(run: str, directory: str, work: Callable[[int], None]) -> int:
     try:
         os.close(readable)
         os.setsid()
+        gc.enable()
+        gc.set_threshold(*COLLECT_AFTER)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # the follower may go away; this process must not
         os.set_blocking(writable, False)
         _close_standard_streams(directory)
