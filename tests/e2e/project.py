@@ -39,6 +39,7 @@ class Project:
     recipes: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def write(self) -> Project:
         recipes = self.folder / "cookbooks" / "test" / "recipes"
@@ -74,7 +75,8 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "HOME": str(self.folder)}
+        path = os.pathsep.join(path for path in sys.path if path)
+        return {**os.environ, "PYTHONPATH": path, "HOME": str(self.folder), **self.variables}
 
     def cookline(self, *words: str, timeout: float = 120) -> Said:
         done = subprocess.run(

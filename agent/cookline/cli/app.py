@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cookline.cli.session import Session, enter
-from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError
+from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError, UsageError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "drift": ("drift", "drift", "What is going on"),
     "trust": ("trust", "trust", "Hosts and server"),
     "server": ("server", "server", "Hosts and server"),
+    "token": ("token", "token", "Hosts and server"),
+    "audit": ("audit", "audit", "Hosts and server"),
     "demo": ("demo", "demo", "Hosts and server"),
     "kitchen": ("kitchen", "kitchen", "Testing locally"),
 }
@@ -58,7 +60,7 @@ def application(arguments: list[str]) -> Any:
     word = next((each for each in arguments if not each.startswith("-")), "")
     names = [word] if word in COMMANDS else list(COMMANDS)
     app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.callback()(_cookline)
+    app.callback(invoke_without_command=True)(_cookline)
     for name in names:
         module, function, panel = COMMANDS[name]
         loaded: ModuleType = importlib.import_module(f"cookline.cli.{module}")
@@ -68,6 +70,22 @@ def application(arguments: list[str]) -> Any:
         else:
             app.command(name, rich_help_panel=panel)(command)
     return typer.main.get_command(app)
+
+
+def parameters(arguments: list[str], session: Session) -> dict[str, Any]:
+    """What the command of these arguments would be called with. Raises UsageError for what it would not take."""
+    enter(session)
+    word = next((each for each in arguments if not each.startswith("-")), "")
+    command = application(arguments).commands.get(word)
+    if command is None:
+        return {}
+    try:
+        context = command.make_context(word, arguments[arguments.index(word) + 1 :])
+    except ClickError as error:
+        raise UsageError(error.format_message(), hint=f"cookline {word} --help shows how it is used") from None
+    except typer.Exit:
+        return {}
+    return dict(context.params)
 
 
 def _cookline(

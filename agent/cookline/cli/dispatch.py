@@ -67,6 +67,7 @@ def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> 
         def show(instance: str, event: dict[str, Any]) -> None:
             if event["kind"] == "planned":
                 mine.add(event["command"])
+                here.terminal.began(event["command"])
                 began.set()
             if event["kind"] == "resuming" and not as_json:
                 here.warn(f"an earlier command did not end: {event['kind_of']} {event['command']}; it is finished first")

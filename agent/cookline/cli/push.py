@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cookline.cli.options import AsJson
+from cookline.cli.remote import Server, refusal
 from cookline.cli.render.text import printable
 from cookline.cli.session import session
 from cookline.errors import UsageError
@@ -46,11 +47,35 @@ def push(
     if check:
         here.say(f"{definition}: no mistakes; {len(stack.instances)} instances in {len(stack.layers)} layers")
         return
+    server = Server.of_environment()
+    if server is not None:
+        push_to(server, revision, message, as_json=as_json)
+        return
     before = newest_number(stack.name)
     pushed = here.store.push(revision, author=author(), message=message)
     told(pushed, before, revision, as_json=as_json)
     if not as_json and pushed.number != before:
         here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
+
+
+def push_to(server: Server, revision: Revision, message: str, *, as_json: bool) -> None:
+    """Send the contents that the server lacks, then the revision."""
+    here = session()
+    sent = 0
+    for blob in revision.blobs:
+        answer = server.request("GET", f"/v1/blobs/{blob.sha256}")
+        answer.read()
+        if answer.status == 404:
+            answer = server.request("PUT", f"/v1/blobs/{blob.sha256}", blob.read(), "application/octet-stream")
+            sent += 1
+        if answer.status != 204:
+            raise refusal(answer.status, answer.read())
+    body = {"content": revision.to_dict(), "message": message}
+    pushed = server.ask("POST", f"/v1/stacks/{revision.stack.name}/revisions", body)
+    if as_json:
+        here.json(pushed)
+    else:
+        here.say(f"{pushed['stack']}: revision {pushed['revision']} on {server.address}, {sent} contents sent")
 
 
 def frozen(file: Path, *, quiet: bool = False) -> Revision:

@@ -10,14 +10,21 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cookline.cli.remote import LOOPBACK
 from cookline.cli.session import Session, session
 from cookline.cli.thin import SOCKET
-from cookline.errors import CooklineError
+from cookline.errors import CooklineError, UsageError
+
+if TYPE_CHECKING:
+    from cookline.cli.serving import LineRunner
+    from cookline.control.server.listener import Listener
 
 # Launching the engine takes about a second on a slow machine.
 START_SECONDS = 30.0
@@ -27,6 +34,9 @@ def server(
     detach: Annotated[bool, typer.Option("--detach", help="Go to the background when it is ready.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the server of this directory.")] = False,
     port: Annotated[int, typer.Option("--port", help="Of the metric sink, on 127.0.0.1; 0 takes a free one.")] = -1,
+    listen: Annotated[str, typer.Option("--listen", help="HOST:PORT of the network API; without it there is none.")] = "",
+    certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="PEM file, for --listen.")] = None,
+    key: Annotated[Path | None, typer.Option("--tls-key", help="PEM file, for --listen.")] = None,
 ) -> None:
     """Run the server of this directory: commands go through it, agents are collected from once a minute, and CloudWatch
     clients read their metrics at its sink.
@@ -35,16 +45,53 @@ def server(
     """
     here = session()
     socket_path = here.directory / SOCKET
+    settings = Settings(port, listen, certificate, key)
+    settings.check()
     if stop:
         _stop(here, socket_path)
     elif detach:
-        _detach(here, socket_path, port)
+        _detach(here, socket_path, settings)
     else:
-        _serve(here, socket_path, port)
+        _serve(here, socket_path, settings)
 
 
-def _serve(here: Session, socket_path: Path, port: int) -> None:
-    from cookline.cli.serving import CommandSocket
+@dataclass(frozen=True)
+class Settings:
+    """What the server listens on besides its Unix socket."""
+
+    port: int
+    listen: str
+    certificate: Path | None
+    key: Path | None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host, int(port)
+
+    def check(self) -> None:
+        """Raises UsageError. Tokens do not cross a network in clear."""
+        if not self.listen:
+            return
+        host, separator, port = self.listen.rpartition(":")
+        if not separator or not host or not port.isdigit():
+            raise UsageError(f"--listen {self.listen!r} is not HOST:PORT")
+        if bool(self.certificate) != bool(self.key):
+            raise UsageError("--tls-certificate and --tls-key go together")
+        if host not in LOOPBACK and not self.certificate:
+            raise UsageError(
+                f"--listen {self.listen} without TLS would take tokens in clear", hint="give --tls-certificate and --tls-key"
+            )
+
+    def arguments(self) -> list[str]:
+        words = ["--port", str(self.port)]
+        for option, value in (("--listen", self.listen), ("--tls-certificate", self.certificate), ("--tls-key", self.key)):
+            words += [option, str(value)] if value else []
+        return words
+
+
+def _serve(here: Session, socket_path: Path, settings: Settings) -> None:
+    from cookline.cli.serving import CommandSocket, LineRunner
     from cookline.control.lifecycle.dispatch import Dispatcher
     from cookline.control.server.collector import Collector
     from cookline.control.server.sink import DEFAULT_PORT, Sink
@@ -53,32 +100,45 @@ def _serve(here: Session, socket_path: Path, port: int) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    # sessions kept ready on the hosts: a run begins 50 ms sooner
-    dispatcher = Dispatcher(here.store, name="cookline server", pool=Pool(warm=True))
-    sink = Sink(here.directory, port=DEFAULT_PORT if port < 0 else port)
-    dispatcher.sink = sink.put
-    collector = Collector(dispatcher, sink.put, here.warn)
-    try:
+    with ExitStack() as stack:
+        # sessions kept ready on the hosts: a run begins 50 ms sooner
+        dispatcher = stack.enter_context(Dispatcher(here.store, name="cookline server", pool=Pool(warm=True)))
+        sink = stack.enter_context(closing(Sink(here.directory, port=DEFAULT_PORT if settings.port < 0 else settings.port)))
+        dispatcher.sink = sink.put
+        collector = stack.enter_context(closing(Collector(dispatcher, sink.put, here.warn)))
         dispatcher.engine()
-        commands = CommandSocket(socket_path, dispatcher, ended.set)
+        runner = LineRunner(dispatcher)
+        if settings.listen:
+            stack.enter_context(closing(_network(settings, runner, here)))
+        # the last to come: whoever waits for the server waits for this socket
+        stack.enter_context(closing(CommandSocket(socket_path, runner, ended.set)))
         collector.start()
         here.say(f"commands at {socket_path}, metrics at {sink.access.endpoint} (keys in {here.directory / 'sink.json'})")
         ended.wait()
-        commands.close()
-    finally:
-        collector.close()
-        sink.close()
-        dispatcher.close()
 
 
-def _detach(here: Session, socket_path: Path, port: int) -> None:
+def _network(settings: Settings, runner: LineRunner, here: Session) -> Listener:
+    from cookline.control.server.api import create_api
+    from cookline.control.server.listener import Listener
+
+    host, port = settings.address
+    api = create_api(runner.dispatcher, runner.messages)
+    listener = Listener(api, host, port, what="the network API", certificate=settings.certificate, key=settings.key)
+    scheme = "https" if settings.certificate else "http"
+    address = f"{scheme}://{listener.address}"
+    (here.directory / "api.json").write_text(json.dumps({"address": address}))
+    here.say(f"network API at {address}; `cookline token create NAME` lets somebody in")
+    return listener
+
+
+def _detach(here: Session, socket_path: Path, settings: Settings) -> None:
     from cookline.cli.serving import answers
 
     if answers(socket_path):
         raise CooklineError(f"a server runs already in {here.directory}", hint="cookline server --stop ends it")
     here.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     log_path = here.directory / "server.log"
-    command = [sys.executable, "-m", "cookline.cli", "server", "--port", str(port)]
+    command = [sys.executable, "-m", "cookline.cli", "server", *settings.arguments()]
     with open(os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as log:
         process = subprocess.Popen(
             command,

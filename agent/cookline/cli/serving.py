@@ -5,25 +5,105 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
+import queue
 import socket
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cookline.cli.app import run_command
+from cookline.cli.app import parameters, run_command
 from cookline.cli.session import Session, Terminal
+from cookline.cli.thin import LOCAL
 from cookline.control.lifecycle.dispatch import Dispatcher
-from cookline.errors import CooklineError
+from cookline.control.server.gatekeeper import Caller, Forbidden, Gatekeeper
+from cookline.control.store.runs import CommandRecord
+from cookline.errors import EXIT_USAGE, CooklineError
 
 BACKLOG = 64
+# Commands that read or write files beside them; over the network they would touch the server's.
+HERE_ONLY = frozenset({"push", "register", "clone", "token", "audit"})
+
+Send = Callable[[dict[str, Any]], object]
+
+
+class LineRunner:
+    """Runs command lines of thin clients, whichever way they came, with the server's store and dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.keeper = Gatekeeper(dispatcher.store)
+
+    def run(self, caller: Caller, request: dict[str, Any], send: Send, hear: Callable[[Session], None]) -> int:
+        """Run one line and send what it says; its exit status. `hear` may watch for interrupts."""
+        arguments = [str(word) for word in request.get("arguments", [])]
+        terminal = Terminal(
+            lambda text: send({"out": text}),
+            lambda text: send({"error": text}),
+            int(request.get("width", 120)),
+            bool(request.get("terminal")),
+            began=lambda command: send({"command": command}),
+        )
+        cwd = Path(str(request.get("cwd", "."))) if caller.token is None else self.dispatcher.store.directory.parent
+        session = Session(terminal, cwd=cwd, store=self.dispatcher.store, dispatcher=self.dispatcher)
+        number = self._admit(caller, arguments, session)
+        if number is None:
+            return EXIT_USAGE
+        hear(session)
+        status = run_command(arguments, session)
+        self.dispatcher.store.audit.ended(number, status)
+        return status
+
+    def _admit(self, caller: Caller, arguments: list[str], session: Session) -> int | None:
+        """The audit entry's number, None when the caller was refused and told so."""
+        command = next((word for word in arguments if not word.startswith("-")), "")
+        try:
+            if caller.token is not None and command in LOCAL | HERE_ONLY:
+                raise Forbidden(f"{command} works on files of the machine where it runs; a server does not do it for others")
+            stack = self._stack(arguments, session) if caller.token is not None else None
+            return self.keeper.admit(caller, command, stack, " ".join(arguments))
+        except CooklineError as error:
+            session.warn(f"cookline: {error}")
+            return None
+
+    def _stack(self, arguments: list[str], session: Session) -> str | None:
+        """The stack that a line is about, as the command itself would read it; None when it is about all of them."""
+        values = parameters(arguments, session)
+        if values.get("stack"):
+            return str(values["stack"])
+        identifier = values.get("run") or values.get("command")
+        if identifier is None:
+            return None
+        found = self.dispatcher.store.runs.find(str(identifier))
+        command = found if isinstance(found, CommandRecord) else self.dispatcher.store.runs.command(found.command_id)
+        return self.dispatcher.store.revisions.name_of(command.stack_id)
+
+    def messages(self, caller: Caller, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same as an iterator, for HTTP; the command goes on when nobody reads any more."""
+        waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+
+        def work() -> None:
+            try:
+                waiting.put({"exit": self.run(caller, request, waiting.put, lambda session: None)})
+            except BaseException as error:
+                waiting.put({"error": f"cookline: {error}\n"})
+                waiting.put({"exit": 1})
+
+        threading.Thread(target=work, name="command", daemon=True).start()
+        while True:
+            message = waiting.get()
+            yield message
+            if "exit" in message:
+                return
 
 
 class CommandSocket:
     """Accepts thin clients (cli/thin.py); only this user may connect. `stop` is called when one asks the server to end."""
 
-    def __init__(self, path: Path, dispatcher: Dispatcher, stop: Callable[[], None]) -> None:
-        self.path, self.dispatcher, self.stop = path, dispatcher, stop
+    def __init__(self, path: Path, runner: LineRunner, stop: Callable[[], None]) -> None:
+        self.path, self.runner, self.stop = path, runner, stop
         self._socket = _bind(path)
         self._thread = threading.Thread(target=self._accept, name="commands", daemon=True)
         self._thread.start()
@@ -46,30 +126,33 @@ class CommandSocket:
                     _send(connection, {"exit": 0})
                     self.stop()
                     return
-                status = self._run(request, connection, lines)
-                _send(connection, {"exit": status})
+                _send(connection, {"exit": self._run(request, connection, lines)})
             except (OSError, ValueError):
                 return  # the client has gone; its command goes on
 
     def _run(self, request: dict[str, Any], connection: socket.socket, lines: BinaryIO) -> int:
-        def write(kind: str) -> Callable[[str], None]:
-            def put(text: str) -> None:
-                # when nobody reads any more, the command goes on and its report stays in the store
-                with contextlib.suppress(OSError):
-                    _send(connection, {kind: text})
+        def send(message: dict[str, Any]) -> None:
+            # when nobody reads any more, the command goes on and its report stays in the store
+            with contextlib.suppress(OSError):
+                _send(connection, message)
 
-            return put
+        def hear(session: Session) -> None:
+            threading.Thread(target=_hear_interrupts, args=(lines, session), name="interrupts", daemon=True).start()
 
-        terminal = Terminal(write("out"), write("error"), int(request.get("width", 120)), bool(request.get("terminal")))
-        session = Session(
-            terminal, cwd=Path(str(request.get("cwd", "."))), store=self.dispatcher.store, dispatcher=self.dispatcher
-        )
-        threading.Thread(target=_hear_interrupts, args=(lines, session), name="interrupts", daemon=True).start()
-        return run_command([str(word) for word in request.get("arguments", [])], session)
+        return self.runner.run(Caller(_peer(connection), "local"), request, send, hear)
 
     def close(self) -> None:
         self._socket.close()
         self.path.unlink(missing_ok=True)
+
+
+def _peer(connection: socket.socket) -> str:
+    """The name of the user at the other end, as the kernel knows it."""
+    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 def _hear_interrupts(lines: BinaryIO, session: Session) -> None:

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where output goes; `interactive` is True for a person's terminal (colour, live trees, questions)."""
+    """Where output goes; `interactive` is True for a person's terminal (colour, live trees, questions).
+
+    `began` hears the id of each command that was dispatched, for a thin client that may want to cancel it.
+    """
 
     out: Callable[[str], Any]
     error: Callable[[str], Any]
     width: int
     interactive: bool
+    began: Callable[[str], Any] = lambda command: None
 
     @classmethod
     def of_this_process(cls) -> Terminal:

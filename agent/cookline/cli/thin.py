@@ -18,6 +18,8 @@ SOCKET = "server.sock"
 LOCAL = frozenset({"init", "schema", "server", "demo", "trust", "kitchen", "watch", "check", "docs"})
 # Options that need no server, or go on until Ctrl-C.
 OWN_OPTIONS = frozenset({"--help", "--no-server", "--watch"})
+# Commands that read files here and speak to a server on the network themselves.
+REMOTE_BY_ITSELF = frozenset({"push"})
 INTERRUPTED = 130
 
 
@@ -40,6 +42,10 @@ def through_server(arguments: list[str]) -> int | None:
     command = next((word for word in arguments if not word.startswith("-")), None)
     if command is None or command in LOCAL or OWN_OPTIONS.intersection(arguments):
         return None
+    if os.environ.get("COOKLINE_SERVER") and command not in REMOTE_BY_ITSELF:
+        from cookline.cli.remote import through_network
+
+        return through_network(arguments, _request(arguments), write)
     path = os.path.join(directory(), SOCKET)
     if not os.path.exists(path):
         return None
@@ -53,12 +59,16 @@ def through_server(arguments: list[str]) -> int | None:
         return _converse(connection, arguments)
 
 
-def _converse(connection: socket.socket, arguments: list[str]) -> int:
+def _request(arguments: list[str]) -> dict[str, Any]:
     try:
         width = os.get_terminal_size().columns if sys.stdout.isatty() else 120
     except OSError:
         width = 120
-    request = {"arguments": arguments, "cwd": os.getcwd(), "width": width, "terminal": sys.stdout.isatty()}
+    return {"arguments": arguments, "cwd": os.getcwd(), "width": width, "terminal": sys.stdout.isatty()}
+
+
+def _converse(connection: socket.socket, arguments: list[str]) -> int:
+    request = _request(arguments)
     connection.sendall(json.dumps(request).encode() + b"\n")
     interrupts = 0
 
@@ -77,8 +87,8 @@ def _converse(connection: socket.socket, arguments: list[str]) -> int:
                 message = json.loads(line)
                 if "exit" in message:
                     return int(message["exit"])
-                stream = sys.stderr if "error" in message else sys.stdout
-                write(stream, message.get("out") or message.get("error") or "")
+                if "command" not in message:
+                    write(sys.stderr if "error" in message else sys.stdout, message.get("out") or message.get("error") or "")
     finally:
         signal.signal(signal.SIGINT, previous)
     sys.stderr.write("cookline: the server went away; `cookline runs` after its restart shows what became of the command\n")
