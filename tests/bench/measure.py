@@ -6,6 +6,10 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.lab.hosts import LabHost
 
 
 def in_turn(things: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
@@ -31,9 +35,19 @@ def table(title: str, seconds: Mapping[str, list[float]], against: str) -> None:
 
 
 def cpu_seconds() -> float:
-    """User and system time of this process, threads included, children not."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    """User and system time of this process, its threads and its children that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def hosts_cpu_seconds(host: LabHost) -> float:
+    """CPU that all processes of a host have used, by its control group."""
+    for directory in host.provider.faults(host.name).machine.group.directories:
+        if (directory / "cpuacct.usage").exists():
+            return int((directory / "cpuacct.usage").read_text()) / 1e9
+        if (directory / "cpu.stat").exists():
+            return int((directory / "cpu.stat").read_text().split()[1]) / 1e6
+    return 0.0
 
 
 def resident_megabytes() -> float:
