@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from cookline.cloudwatch.chart import Point, chart, points_of
 
 NAMESPACE = "AWS/OpsWorks"
 MINUTES = 10
 # The stack asks for a value every five seconds (stacks/shop.yml).
 PERIOD = 5
-# Values that make a line of bars.
+# Values that make a chart.
 FEWEST = 3
-BARS = "▁▂▃▄▅▆▇█"
+HEIGHT = 2
 
 
 def charts(directory: Path, instances: Mapping[str, str]) -> list[str]:
-    """Two lines for each instance (name to id): CPU and memory in use. Empty while one has too few values."""
+    """Two charts for each instance (name to id): CPU and memory in use. Empty while one has too few values."""
     client = sink(directory)
     lines = []
     for name, identity in instances.items():
-        idle, used, total = (series(client, metric, identity) for metric in ("cpu_idle", "memory_used", "memory_total"))
-        if min(len(idle), len(used), len(total)) < FEWEST:
+        idle, used = (series(client, metric, identity) for metric in ("cpu_idle", "memory_used"))
+        if min(len(idle), len(used)) < FEWEST:
             return []
-        cpu, memory = [100 - value for value in idle], [value / 1024 for value in used]
-        lines.append(f"{name:<5} CPU {cpu[-1]:6.0f} %   {bars(cpu, 100)}")
-        lines.append(f"{name:<5} RAM {memory[-1]:6.0f} MB  {bars(memory, total[-1] / 1024)}")
+        busy = [(at, 100 - value) for at, value in idle]
+        # OpsWorks' memory metrics are kilobytes (features O89)
+        bytes_used = [(at, value * 1024) for at, value in used]
+        lines += chart(busy, f"{name}, CPU in use", "Percent", height=HEIGHT, period=PERIOD)
+        lines += chart(bytes_used, f"{name}, memory in use", "Bytes", height=HEIGHT, period=PERIOD)
     return lines
 
 
@@ -45,8 +49,8 @@ def sink(directory: Path) -> Any:
     )
 
 
-def series(client: Any, metric: str, instance_id: str) -> list[float]:
-    """The averages of the last minutes, oldest first."""
+def series(client: Any, metric: str, instance_id: str) -> list[Point]:
+    """(epoch second, average) of the last minutes, oldest first."""
     now = datetime.datetime.now(datetime.UTC)
     answer = client.get_metric_statistics(
         Namespace=NAMESPACE,
@@ -57,10 +61,4 @@ def series(client: Any, metric: str, instance_id: str) -> list[float]:
         Period=PERIOD,
         Statistics=["Average"],
     )
-    points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
-    return [float(point["Average"]) for point in points]
-
-
-def bars(values: Sequence[float], top: float) -> str:
-    """One bar a value, eight heights from 0 to `top`."""
-    return "".join(BARS[min(7, int(8 * value / top))] if top > 0 else BARS[0] for value in values)
+    return points_of(answer["Datapoints"])
