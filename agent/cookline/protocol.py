@@ -11,9 +11,9 @@ The controller runs one command on the host (`boot_command` in control/transport
     host       {"kind": "need", "trees": [..]}                  cookbooks that are missing; answered as above
     host       events, one a line, until the operation's last event
 
-Operations: run, attach, cancel, collect, drift, facts, status; before one of them `prepare` loads what a run needs and answers
-nothing. `run` and `attach` answer with the journal of the run, every line of which was in the host's journal before it was
-printed. Their last event is `run_finished`.
+Operations: run, attach, cancel, collect, drift, facts, status, uninstall; before one of them `prepare` loads what a run needs
+and answers nothing. `run` and `attach` answer with the journal of the run, every line of which was in the host's journal before
+it was printed. Their last event is `run_finished`.
 
 A tree is a bundle or a cookbook: a manifest (list of [path, mode, sha256], sorted by path) whose own hash names it.
 """

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cookline.control.transport.base import Target
     from cookline.control.transport.ssh import Shown
 
+OWN_FILES = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+
 
 def trust(
     names: Annotated[list[str], typer.Argument(metavar="HOST...", help="Instances of pushed stacks, or [user@]host[:port].")],
@@ -28,14 +30,15 @@ def trust(
 
     Example: cookline trust web1
     """
-    results = [_trust(name, stack, yes, quiet=as_json) for name in names]
+    results = [trusted(name, stack, yes=yes, quiet=as_json) for name in names]
     if as_json:
         session().json(results)
     if not all(result["trusted"] for result in results):
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def _trust(name: str, stack: str, yes: bool, *, quiet: bool) -> dict[str, Any]:
+def trusted(name: str, stack: str = "", *, yes: bool, quiet: bool) -> dict[str, Any]:
+    """Show the key of an instance or a place and pin it when somebody agrees; `trusted` says whether it is the pinned one."""
     from cookline.control.transport import known_hosts
     from cookline.control.transport.ssh import scan
 
@@ -92,14 +95,21 @@ def _agreed(name: str) -> bool:
 def _target(name: str, stack: str, pins: str) -> Target:
     """The instance of that name of a pushed stack, else an address. Raises SelectorError for an unknown stack."""
     from cookline.control.transport.base import Target
-    from cookline.control.transport.route import parse_place
 
-    known = (pins, "~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
     found = _instance(name, stack)
     if found is not None:
-        return Target(name, known_hosts=known, **found)
-    user, address, port = parse_place(name)
-    return Target(name, address, port=port, user=user, known_hosts=known)
+        return Target(name, known_hosts=(pins, *OWN_FILES), **found)
+    return target_of_place(name)
+
+
+def target_of_place(place: str) -> Target:
+    """The host at [user@]host[:port], whose key is looked for where `trust` pins it and where ssh would look."""
+    from cookline.control.transport.base import Target
+    from cookline.control.transport.route import parse_place
+
+    user, address, port = parse_place(place)
+    known = (str(session().directory / "known_hosts"), *OWN_FILES)
+    return Target(place, address, port=port, user=user, known_hosts=known)
 
 
 def _instance(name: str, stack: str) -> dict[str, Any] | None:

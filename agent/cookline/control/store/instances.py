@@ -97,14 +97,17 @@ class Instances:
     ) -> None:
         """Bring the table in line with a revision: `declared` maps names to (layers, provider).
 
-        A name that comes back gets its old id; one that is gone is only marked as removed.
+        A name that comes back gets its old id, and begins anew if it was terminated; one that is gone is only marked so.
         """
         self.changes += 1
         with self._database.transaction():
-            rows = self._database.rows("SELECT id, name FROM instances WHERE stack_id=?", (stack_id,))
+            rows = self._database.rows("SELECT id, name, state FROM instances WHERE stack_id=?", (stack_id,))
             known = {row["name"]: row["id"] for row in rows}
+            terminated = {row["name"] for row in rows if row["state"] == "terminated"}
             for name, (layers, provider) in declared.items():
                 values = {"layers": list(layers), "provider": provider, "removed": None}
+                if name in terminated:
+                    values |= {"state": first_state, "host": None, "contact": None, "heartbeat": None, "owed": []}
                 if name in known:
                     self._database.update("instances", "id", known[name], values)
                 else:

@@ -142,6 +142,13 @@ def _status(wire: Wire, message: Message) -> None:
     wire.write({"kind": "answer", "lock": holder_of_lock(), "runs": runs, "owed": _owed(), "agent": heartbeat.read()})
 
 
+def _uninstall(wire: Wire, message: Message) -> None:
+    from cookline.host.resident.install import uninstall
+
+    uninstall()
+    wire.write({"kind": "answer", "uninstalled": True})
+
+
 def _owed() -> "list[Dict[str, Any]]":
     from cookline.host.run import owed
 
@@ -161,6 +168,7 @@ OPERATIONS: Dict[str, Callable[[Wire, Message], None]] = {
     "drift": _drift,
     "facts": _facts,
     "status": _status,
+    "uninstall": _uninstall,
 }
 
 if __name__ == "__main__":
