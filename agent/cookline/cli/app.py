@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "token": ("token", "token", "Hosts and server"),
     "audit": ("audit", "audit", "Hosts and server"),
     "demo": ("demo", "demo", "Hosts and server"),
+    "check": ("check", "check", "Testing locally"),
     "kitchen": ("kitchen", "kitchen", "Testing locally"),
 }
 

@@ -139,6 +139,12 @@ class System:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def has_bus(self) -> bool:
+        """Whether systemd can be asked over its own socket; else by systemctl."""
+        from cookline.host import dbus
+
+        return dbus.available()
+
     # -- programs --------------------------------------------------------------------------------------------------
 
     def query(self, command: Union[str, Sequence[str]], **options: Any) -> Completed:

@@ -53,7 +53,7 @@ def loaded(host: System) -> Dict[str, Unit]:
 
 
 def _loaded(host: System) -> Dict[str, Unit]:
-    if dbus.available():
+    if host.has_bus():
         (rows,) = _manager(host, "ListUnits")
         return {row[0]: Unit(row[0], row[2], row[3], row[4], row[6]) for row in rows}
     answer = host.query(["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager"])
@@ -100,7 +100,7 @@ def unit_file(host: System, name: str) -> Optional[str]:
 
 def file_state(host: System, name: str) -> str:
     """systemd's own word: enabled, disabled, static, masked, generated, ..; empty for an unknown unit."""
-    if not dbus.available():
+    if not host.has_bus():
         return host.query(["systemctl", "is-enabled", name]).stdout.strip()
     try:
         return str(_manager(host, "GetUnitFileState", "s", name)[0])

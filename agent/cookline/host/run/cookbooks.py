@@ -24,6 +24,10 @@ class Cookbooks:
             key[len(PREFIX) :]: f"{paths.TREES}/{tree}" for key, tree in trees.items() if key.startswith(PREFIX)
         }
         self._paths: Dict[Tuple[str, str, str], str] = {}
+        self._install()
+
+    def _install(self) -> None:
+        """Make the package `cookbooks` anew, with a module for each cookbook and nothing of what was loaded before."""
         for loaded in [name for name in sys.modules if name.split(".")[0] == PACKAGE]:
             del sys.modules[loaded]
         root = types.ModuleType(PACKAGE)

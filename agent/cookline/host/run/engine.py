@@ -7,7 +7,8 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from cookline.errors import CommandError, RunError
-from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, differences
+from cookline.host.facts import Facts
+from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
 from cookline.host.run import origin, owed
 from cookline.host.run.cookbooks import Cookbooks, split
 from cookline.host.run.guards import skip_reason
@@ -38,14 +39,26 @@ class Cancelled(RunError):
 
 
 class Engine:
-    """Converges one node. `declared` collects what the run declared, for the drift inventory."""
+    """Converges one node. `declared` collects what the run declared, for the drift inventory.
 
-    def __init__(self, request: RunRequest, journal: Journal, cookbooks: Cookbooks, carried: Sequence[owed.Debt]) -> None:
+    `system` and `facts` are those of this machine, unless a fake host's are given.
+    """
+
+    def __init__(
+        self,
+        request: RunRequest,
+        journal: Journal,
+        cookbooks: Cookbooks,
+        carried: Sequence[owed.Debt],
+        *,
+        system: Optional[System] = None,
+        facts: Optional[Facts] = None,
+    ) -> None:
         self.request = request
         self.journal = journal
         self.cookbooks = cookbooks
-        self.system = System(apply=request.apply, on_wait=self._waiting)
-        self.node = Node(request, self)
+        self.system = system or System(apply=request.apply, on_wait=self._waiting)
+        self.node = Node(request, self, facts)
         self.templates = Templates(cookbooks, self.node)
         self.totals: Dict[str, int] = {}
         self.owed: Dict[str, owed.Debt] = {debt["action"]: debt for debt in carried}
@@ -97,7 +110,7 @@ class Engine:
         bound = resource.bind(RecipeScope(self, split(self._recipe)[0]))
         try:
             desired = bound.desired()
-            changes = differences(bound.current(self.system), desired)
+            changes = self._differences(bound, desired)
         except CannotKnow as error:
             return self._announce("cannot_know", bound, header, {}, str(error))
         self._declare(bound, desired, header)
@@ -110,6 +123,9 @@ class Engine:
         self._promise(header, [*actions, *bound.owes(self.system)])
         self._apply(bound, changes)
         return Outcome("changed", changes)
+
+    def _differences(self, bound: Resource, desired: State) -> Changes:
+        return differences(bound.current(self.system), desired)
 
     def _announce(self, verdict: str, bound: Resource, header: Event, changes: Changes, reason: str) -> Outcome:
         self.planned.append(bound.name)

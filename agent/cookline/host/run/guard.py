@@ -41,6 +41,8 @@ REFUSED = frozenset(
 class PlanGuard:
     """Installed once in the process of a plan; an audit hook cannot be removed, so `active` switches it."""
 
+    rule = "a plan must not change anything"
+
     def __init__(self, system: System) -> None:
         self.system = system
         self.active = True
@@ -57,7 +59,7 @@ class PlanGuard:
             return
         place = author_place()
         if place is not None:  # imports, the journal and the door itself write for their own reasons
-            raise PlanWrite(f"{place}: a plan must not change anything, but the recipe does {event} {_shown(arguments)}")
+            raise PlanWrite(f"{place}: {self.rule}, but the recipe does {event} {_shown(arguments)}")
 
 
 def _shown(arguments: Tuple[Any, ...]) -> str:

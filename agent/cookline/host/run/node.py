@@ -69,6 +69,9 @@ class Attributes(Mapping[str, Any]):
     def get(self, name: str, default: Any = None) -> Any:
         return self[name] if name in self._values else default
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
     def __iter__(self) -> Any:
         return iter(self._values)
 
@@ -123,12 +126,12 @@ class Node:
     facts      what the machine is
     """
 
-    def __init__(self, request: RunRequest, engine: Engine) -> None:
+    def __init__(self, request: RunRequest, engine: Engine, facts: Optional[Facts] = None) -> None:
         self._request = request
         self._engine = engine
         self.event = request.event
         self.attributes = Attributes(request.attributes)
-        self.facts = Facts()
+        self.facts = facts or Facts()
         self.stack = StackView(request.snapshot)
         self.apps = Attributes(request.snapshot.get("apps", {}), "apps")
         self.app = self.apps[request.app] if request.app else None
