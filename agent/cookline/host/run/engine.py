@@ -120,9 +120,12 @@ class Engine:
         header["diff"] = None if bound.sensitive else bound.diff(self.system, changes)
         if not self.request.apply:
             return self._announce("will_change", bound, header, changes, "")
-        self._promise(header, [*actions, *bound.owes(self.system)])
+        self._promise(header, [*actions, *self._own_actions(bound)])
         self._apply(bound, changes)
         return Outcome("changed", changes)
+
+    def _own_actions(self, bound: Resource) -> Sequence[Action]:
+        return bound.owes(self.system)
 
     def _differences(self, bound: Resource, desired: State) -> Changes:
         return differences(bound.current(self.system), desired)

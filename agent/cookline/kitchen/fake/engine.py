@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cookline.errors import CooklineError, RunError
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, differences
+from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
 from cookline.host.run import origin
 from cookline.host.run.cookbooks import Cookbooks
 from cookline.host.run.engine import Engine
@@ -141,6 +141,12 @@ class FakeEngine(Engine):
         except (RunError, CannotKnow):
             # it asks a program that is not there; a fresh host has none of what it asks for
             return differences({}, desired)
+
+    def _own_actions(self, bound: Resource) -> Sequence[Action]:
+        """What a resource of itself owes depends on what was sent (a release's hooks), and nothing was."""
+        with suppress(CooklineError):
+            return bound.owes(self.fake)
+        return ()
 
     def _apply(self, bound: Resource, changes: Changes) -> None:
         carry_out(bound, self.fake)
