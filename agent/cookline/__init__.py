@@ -31,6 +31,9 @@ EXPORTS = {
     "Cron": "cookline.host.resources.cron",
     "Execute": "cookline.host.resources.execute",
     "LineInFile": "cookline.host.resources.line_in_file",
+    "BlockInFile": "cookline.host.resources.block_in_file",
+    "IniSetting": "cookline.host.resources.ini_setting",
+    "Absent": "cookline.host.resources.absent",
     "Release": "cookline.host.resources.release",
     "Restart": "cookline.host.resources.actions",
     "Reload": "cookline.host.resources.actions",
@@ -40,6 +43,7 @@ EXPORTS = {
 if TYPE_CHECKING:
     from cookline.errors import ResourceError as ResourceError
     from cookline.errors import ResourceUsageError as ResourceUsageError
+    from cookline.host.resources.absent import Absent as Absent
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
@@ -49,12 +53,14 @@ if TYPE_CHECKING:
     from cookline.host.resources.base import Resource as Resource
     from cookline.host.resources.base import State as State
     from cookline.host.resources.base import field as field
+    from cookline.host.resources.block_in_file import BlockInFile as BlockInFile
     from cookline.host.resources.cookbook_file import CookbookFile as CookbookFile
     from cookline.host.resources.cron import Cron as Cron
     from cookline.host.resources.directory import Directory as Directory
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
     from cookline.host.resources.group import Group as Group
+    from cookline.host.resources.ini_setting import IniSetting as IniSetting
     from cookline.host.resources.line_in_file import LineInFile as LineInFile
     from cookline.host.resources.link import Link as Link
     from cookline.host.resources.package import Package as Package
