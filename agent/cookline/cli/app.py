@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": ("runs", "show", "What is going on"),
     "attach": ("unfinished", "attach", "What is going on"),
     "resume": ("unfinished", "resume", "What is going on"),
+    "pause": ("rollout", "pause", "What is going on"),
+    "abort": ("rollout", "abort", "What is going on"),
     "cancel": ("unfinished", "cancel", "What is going on"),
     "drift": ("drift", "drift", "What is going on"),
     "register": ("register", "register", "Hosts and server"),

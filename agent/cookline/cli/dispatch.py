@@ -13,7 +13,8 @@ import typer
 
 from cookline.cli.options import attributes_of
 from cookline.cli.render.outcome import print_report
-from cookline.cli.render.progress import progress
+from cookline.cli.render.progress import ROLLOUT_KINDS, progress
+from cookline.cli.rollout import rollout_of
 from cookline.cli.session import Session, session
 from cookline.errors import EXIT_INTERRUPTED
 
@@ -33,6 +34,7 @@ def carry_out(kind: str, stack: str, as_json: bool, **options: Any) -> None:
     values = {renamed.get(name, name): value for name, value in options.items()}
     values["attributes"] = attributes_of(values.get("attributes"))
     values["apps"] = tuple(values.get("apps") or ())
+    values["rollout"] = rollout_of(values)
     command = Command(kind=kind, stack=stack, **values)
     show_until_done(lambda here: here.dispatcher.begin(command), as_json)
 
@@ -71,7 +73,7 @@ def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> 
                 began.set()
             if event["kind"] == "resuming" and not as_json:
                 here.warn(f"an earlier command did not end: {event['kind_of']} {event['command']}; it is finished first")
-            if instance and event.get("command") in (None, *mine):
+            if (instance or event["kind"] in ROLLOUT_KINDS) and event.get("command") in (None, *mine):
                 shown.event(instance, event)
 
         unsubscribe = dispatcher.progress.subscribe(show)

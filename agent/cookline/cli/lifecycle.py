@@ -20,6 +20,7 @@ from cookline.cli.options import (
     Timeout,
     attributes_of,
 )
+from cookline.cli.rollout import AutoRollback, Batch, GateOption, GateWithin, MaxUnavailable
 from cookline.protocol import EVENTS
 
 
@@ -56,6 +57,11 @@ def setup(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
+    auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
     """Boot what is not running, run the setup and deploy recipes, then configure on every instance that is online.
@@ -74,6 +80,11 @@ def configure(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
+    auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the configure recipes on the instances that are online.
@@ -93,6 +104,11 @@ def deploy(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
+    auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
     """Deploy apps on the online instances of their layers.
@@ -112,6 +128,10 @@ def undeploy(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove apps with all their releases.
@@ -130,6 +150,10 @@ def rollback(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve the release before the current one; up to four back. Further back fails and changes nothing.
@@ -149,6 +173,10 @@ def run(
     wait: LockWait = 0.0,
     timeout: Timeout = None,
     take_over: TakeOver = False,
+    batch: Batch = None,
+    gate: GateOption = None,
+    gate_within: GateWithin = None,
+    max_unavailable: MaxUnavailable = None,
     as_json: AsJson = False,
 ) -> None:
     """Run recipes on the instances that are online (OpsWorks' Execute Recipes).

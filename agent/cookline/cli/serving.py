@@ -62,6 +62,8 @@ class LineRunner:
         try:
             if caller.token is not None and command in LOCAL | HERE_ONLY:
                 raise Forbidden(f"{command} works on files of the machine where it runs; a server does not do it for others")
+            if caller.token is not None:
+                self.keeper.check_gates(caller, parameters(arguments, session).get("gate") or ())
             stack = self._stack(arguments, session) if caller.token is not None else None
             return self.keeper.admit(caller, command, stack, " ".join(arguments))
         except CooklineError as error:

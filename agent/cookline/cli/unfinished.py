@@ -9,8 +9,8 @@ import typer
 from cookline.cli.dispatch import show_until_done
 from cookline.cli.options import AsJson
 from cookline.cli.render.outcome import print_report
-from cookline.cli.render.progress import progress
-from cookline.cli.session import session
+from cookline.cli.render.progress import ROLLOUT_KINDS, progress
+from cookline.cli.session import Session, session
 from cookline.errors import UsageError
 
 
@@ -38,11 +38,15 @@ def resume(
     command: Annotated[str | None, typer.Argument(help="Id of an unfinished command; all of them without.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take up what a controller that died has left, and see it to its end. No attempt is made twice on a host.
+    """Let a paused rollout go on, or take up what a controller that died has left, and see it to its end.
+
+    No attempt is made twice on a host.
 
     Example: cookline resume
     """
     here = session()
+    if command is not None and _unpaused(here, command):
+        return
     left = [record.id for record in here.dispatcher.unfinished()]
     if command is not None and not any(each.startswith(command.upper()) for each in left):
         raise UsageError(f"no unfinished command has an id that starts with {command!r}", hint="`cookline status` lists them")
@@ -51,7 +55,7 @@ def resume(
         return
     with progress(here, quiet=as_json) as shown:
         unsubscribe = here.dispatcher.progress.subscribe(
-            lambda instance, event: shown.event(instance, event) if instance else None
+            lambda instance, event: shown.event(instance, event) if instance or event["kind"] in ROLLOUT_KINDS else None
         )
         reports = here.dispatcher.resume()
         unsubscribe()
@@ -61,6 +65,21 @@ def resume(
         for report in reports:
             print_report(here, report)
     raise typer.Exit(max(report.exit_code for report in reports))
+
+
+def _unpaused(here: Session, identifier: str) -> bool:
+    """Whether that was all: a controller that is at work takes its paused rollout on."""
+    from cookline.control.lifecycle.lock import holder
+
+    found = here.store.runs.find(identifier)
+    record = here.store.rollouts.get(getattr(found, "command_id", found.id))
+    if record is None or record.paused is None or record.ended is not None:
+        return False
+    here.dispatcher.unpause(identifier)
+    held = holder(here.store.directory)
+    if held is not None:
+        here.say(f"{identifier} goes on in the controller that began it (pid {held.get('pid')})")
+    return held is not None
 
 
 def cancel(

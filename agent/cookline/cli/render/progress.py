@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from cookline.cli.render.batches import Batches, rollout_line
 from cookline.cli.render.text import changes, printable, totals
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SHOWN = ("changed", "will_change", "cannot_know", "failed")
 SYMBOLS = {"changed": "+", "will_change": "~", "cannot_know": "?", "failed": "x", "skipped": "-"}
 STYLES = {"changed": "green", "will_change": "yellow", "cannot_know": "magenta", "failed": "bold red", "successful": "green"}
+# What is told of a rollout as a whole.
+ROLLOUT_KINDS = ("batch", "gate", "batch_ended", "paused", "resumed", "taking_back")
 # Lines of one host that a live tree shows at once; the rest is in `cookline show`.
 LINES_KEPT = 8
 
@@ -60,6 +63,8 @@ def line_of(event: Mapping[str, Any]) -> str | None:
         return f"  {printable(event.get('level'))}: {printable(event.get('text'))}"
     if kind == "state":
         return f"  {printable(event.get('before'))} > {printable(event.get('state'))}"
+    if kind in ROLLOUT_KINDS:
+        return rollout_line(event)
     if kind == "run_finished":
         reason = f": {printable(event.get('reason'))}" if event.get("reason") else ""
         return f"  {printable(event.get('outcome'))}, {totals(event.get('totals') or {})}{reason}"
@@ -84,7 +89,7 @@ class Lines:
             line = f"  {printable(event.get('event'))}: {', '.join(map(printable, event.get('recipes') or []))}"
         if line is not None:
             with self._lock:
-                self._session.say(f"{instance:<10} {line}")
+                self._session.say(f"{instance or 'rollout':<10} {line}")
 
     def __enter__(self) -> Lines:
         return self
@@ -112,6 +117,7 @@ class LiveTree:
 
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
+        self._rollout = Batches()
         self._live = Live(
             console=session.console, get_renderable=self._tree, refresh_per_second=10, vertical_overflow="ellipsis"
         )
@@ -119,6 +125,10 @@ class LiveTree:
     def event(self, instance: str, event: Mapping[str, Any]) -> None:
         kind = str(event.get("kind"))
         with self._lock:
+            if kind in ROLLOUT_KINDS:
+                self._rollout.event(instance, event)
+            if not instance:
+                return
             host = self._hosts.setdefault(instance, _Host())
             if kind == "run_started":
                 self._hosts[instance] = host = _Host(event=printable(event.get("event")), lines=host.lines)
@@ -138,6 +148,8 @@ class LiveTree:
 
         root = Tree("", hide_root=True, guide_style="dim")
         with self._lock:
+            if head := self._rollout.line():
+                root.add(Text(head, style="bold"))
             for name, host in sorted(self._hosts.items()):
                 state = host.ended or host.recipe
                 title = Text.assemble((name, "bold"), f"  {host.event} ", (state, STYLES.get(host.ended, "dim")))

@@ -42,6 +42,7 @@ class Command:
     power_off   stop and shutdown: False leaves the host running (its state is `stopped` all the same)
     lock_wait   seconds to wait for the lock of a host
     timeout     seconds until a host stops starting resources; None: unlimited (shutdown: the layers' timeout)
+    rollout     the fields of rollout.Rollout: go in batches; None: everywhere at once
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Command:
     timeout: float | None = None
     take_over: bool = False
     verbose: bool = False
+    rollout: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,7 +77,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Result:
-    """How one instance's part ended; `run` is None for an instance that was skipped before it got one."""
+    """How one instance's part ended; `run` is None for an instance that was skipped before it got one.
+
+    `taken_back` is how the run ended that took it back, for a rollout that stopped; such a part counts as failed.
+    """
 
     instance: str
     event: str
@@ -86,6 +91,8 @@ class Result:
     phase: int = 0
     totals: Mapping[str, int] = field(default_factory=dict)
     seconds: float | None = None
+    batch: int | None = None
+    taken_back: str | None = None
 
     @property
     def changed(self) -> int:
@@ -94,7 +101,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole command; `totals` counts outcomes and adds up to the number of results."""
+    """A whole command; `totals` counts outcomes and adds up to the number of results.
+
+    `rollout`, for one in batches: {"ended", "reason", "batches": [{"number", "instances", "verdict", "reason", "seconds"}]}.
+    """
 
     command: str
     kind: str
@@ -104,6 +114,7 @@ class Report:
     exit_code: int
     seconds: float | None = None
     cancelled: bool = False
+    rollout: Mapping[str, Any] | None = None
 
     @property
     def totals(self) -> Mapping[str, int]:

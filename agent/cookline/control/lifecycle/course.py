@@ -6,12 +6,13 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
-from cookline.control.lifecycle import plan
-from cookline.control.lifecycle.command import Command, Report, Result, exit_code_of
+from cookline.control.lifecycle import account, plan
+from cookline.control.lifecycle.command import Command, Report, exit_code_of
 from cookline.control.lifecycle.states import move, refusal
 from cookline.errors import EXIT_OK
 
 if TYPE_CHECKING:
+    from cookline.control.lifecycle.batches import Batches
     from cookline.control.lifecycle.hosts import Hosts
     from cookline.control.lifecycle.planner import Planner
     from cookline.control.lifecycle.progress import Progress
@@ -25,18 +26,37 @@ BOOTING = ("requested", "pending", "booting")
 
 class Course:
     def __init__(
-        self, store: Store, hosts: Hosts, planner: Planner, runner: Runner, progress: Progress, revisions: Revisions
+        self,
+        store: Store,
+        hosts: Hosts,
+        planner: Planner,
+        runner: Runner,
+        progress: Progress,
+        revisions: Revisions,
+        batches: Batches,
     ) -> None:
         self.store, self.hosts, self.planner, self.runner = store, hosts, planner, runner
-        self.progress, self.revisions = progress, revisions
+        self.progress, self.revisions, self.batches = progress, revisions, batches
 
-    def shape(self, command_id: str) -> dict[str, bool]:
+    def shape(self, command_id: str) -> dict[str, int]:
         record = self.store.runs.command(command_id)
-        return {"boots": "on" in record.options["power"].values(), "moves": record.kind in plan.MOVES}
+        boots, moves = "on" in record.options["power"].values(), record.kind in plan.MOVES
+        return {"boots": boots, "moves": moves, "batches": len(self.store.rollouts.batches(command_id))}
 
-    def planned(self, command_id: str) -> list[str]:
-        runs: list[str] = self.store.runs.command(command_id).options["runs"]
+    def planned(self, part: str) -> list[str]:
+        if "/" in part:
+            return [run.id for run in self.batches.runs(part)]
+        runs: list[str] = self.store.runs.command(part).options["runs"]
         return runs
+
+    def open_batch(self, batch: str) -> bool:
+        return self.batches.open(batch)
+
+    def judge_batch(self, batch: str) -> bool:
+        return self.batches.judge(batch)
+
+    def take_back(self, command_id: str) -> list[list[str]]:
+        return self.batches.take_back(command_id)
 
     def instance_of(self, run_id: str) -> str:
         return self.store.runs.run(run_id).instance_id
@@ -44,14 +64,16 @@ class Course:
     def perform(self, run_id: str) -> str:
         return self.runner.perform(run_id)
 
-    def boot(self, command_id: str) -> None:
-        """Bring up every host of the command that is not up; one that cannot be brought up has failed."""
+    def boot(self, part: str) -> None:
+        """Bring up every host of the command, or batch, that is not up; one that cannot be brought up has failed."""
+        command_id, _, number = part.partition("/")
         record = self.store.runs.command(command_id)
         if record.cancelled is not None:
             return
         revision = self.revisions.get(Command.from_dict(record.options["command"]).stack, record.revision)
         power = record.options["power"]
         runs = [run for run in self.store.runs.of_command(command_id, 0) if power.get(run.id) == "on" and run.outcome is None]
+        runs = [run for run in runs if not number or run.batch == int(number)]
         runs = [run for run in runs if self._on_its_way(run)]
         instances = [self.store.instances.get(run.instance_id) for run in runs]
         say = functools.partial(self.progress.tell, "", "progress", command=command_id)
@@ -70,6 +92,7 @@ class Course:
             return record.exit_code
         report = self.report(command_id)
         code = exit_code_of(report.results, cancelled=report.cancelled, plan=record.kind == "plan")
+        code = code or account.exit_code_of_rollout(report.rollout)
         self.store.runs.finish_command(command_id, "successful" if code == EXIT_OK else "failed", code)
         self.progress.tell("", "finished", command=command_id, exit_code=code)
         return code
@@ -79,26 +102,14 @@ class Course:
         for run in self.store.runs.of_command(command_id):
             if run.outcome is None:
                 self.runner.fail(run.id, error)
+        self.store.rollouts.end(command_id, "stopped", str(error))
         return self.close(command_id)
 
     def report(self, command_id: str) -> Report:
         """What has come of a command so far; a run that has not ended yet counts as skipped."""
         record = self.store.runs.command(command_id)
         command = Command.from_dict(record.options["command"])
-        results = tuple(
-            Result(
-                instance=run.instance,
-                event=run.event,
-                outcome=run.outcome or "skipped",
-                reason=run.reason if run.outcome else "it has not ended yet",
-                error=run.error,
-                run=run.id,
-                phase=run.phase,
-                totals=run.totals,
-                seconds=run.seconds,
-            )
-            for run in self.store.runs.of_command(command_id)
-        )
+        results, rollout = account.of_command(self.store, command_id)
         return Report(
             command=command_id,
             kind=record.kind,
@@ -108,6 +119,7 @@ class Course:
             exit_code=record.exit_code if record.exit_code is not None else exit_code_of(results),
             seconds=round((record.finished or time.time()) - record.created, 3),
             cancelled=record.cancelled is not None,
+            rollout=rollout,
         )
 
     def _on_its_way(self, run: RunRecord) -> bool:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle import plan, requests
+from cookline.control.lifecycle.batches import Batches
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.course import Course
 from cookline.control.lifecycle.hosts import Hosts, OpenProvider
@@ -29,12 +30,14 @@ from cookline.control.lifecycle.turns import Turns
 from cookline.control.lifecycle.workflows import DirectEngine, Engine
 from cookline.control.store.runs import CommandRecord
 from cookline.control.store.store import Store
+from cookline.errors import UsageError
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.collect import Sink
     from cookline.control.lifecycle.engine import DurableEngine
+    from cookline.control.stack.revision import Revision
     from cookline.control.store.instances import Instance
-    from cookline.control.transport.base import Target
+    from cookline.control.transport.base import Connection, Target
     from cookline.control.transport.bundle import Bundle
     from cookline.control.transport.conversation import Conversation
     from cookline.control.transport.pool import Pool
@@ -69,7 +72,8 @@ class Dispatcher:
         self.planner = Planner(store, self.hosts, self.revisions, snapshots, self.user)
         converse = converse or self._converse
         self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, snapshots, converse)
-        self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions)
+        self.batches = Batches(store, self.runner, self.progress, self.revisions, self._connection)
+        self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions, self.batches)
         # where metrics go that are collected beside a server; None: this process opens the metric store itself
         self.sink: Sink | None = None
         self._pool = pool
@@ -95,7 +99,7 @@ class Dispatcher:
             return self._look(command)
         self.name = self.name or f"cookline {command.kind} {command.stack}"
         self.wait_for_lock = max(self.wait_for_lock, command.lock_wait)
-        engine = self._engine_for(command.kind)
+        engine = self._engine_for(command)
         planned = self.planner.plan(command)
         self._announce(planned)
         self._begun[planned.id] = engine
@@ -116,8 +120,43 @@ class Dispatcher:
         found = self.store.runs.find(identifier)
         if isinstance(found, CommandRecord):
             self.store.runs.cancel_command(found.id)
+            self.batches.wake()
             return
         self.conversation(self.store.instances.get(found.instance_id)).cancel(found.id)
+
+    def pause(self, identifier: str) -> str:
+        """Begin no further batch of a rollout until `unpause`; its id. Raises UsageError for what is none that goes on."""
+        command_id = self._going_rollout(identifier)
+        self.store.rollouts.pause(command_id)
+        return command_id
+
+    def unpause(self, identifier: str) -> str:
+        """Let a paused rollout go on; its id. When its controller has died, `resume` takes it up."""
+        command_id = self._going_rollout(identifier)
+        self.store.rollouts.resume(command_id)
+        self.batches.wake()
+        return command_id
+
+    def abort(self, identifier: str, *, keep: bool = False) -> str:
+        """Begin no further batch and take back what was done, unless it is to be kept; the rollout's id."""
+        command_id = self._going_rollout(identifier)
+        self.store.rollouts.abort(command_id, keep=keep)
+        self.batches.wake()
+        return command_id
+
+    def _going_rollout(self, identifier: str) -> str:
+        found = self.store.runs.find(identifier)
+        command_id = found.id if isinstance(found, CommandRecord) else found.command_id
+        record = self.store.rollouts.get(command_id)
+        if record is None:
+            raise UsageError(f"{command_id} has no batches", hint=f"`cookline cancel {command_id}` begins nothing more of it")
+        if record.ended is not None:
+            raise UsageError(f"the rollout {command_id} has ended: {record.ended}", hint=f"`cookline show {command_id}`")
+        return command_id
+
+    def _paused(self, command_id: str) -> bool:
+        record = self.store.rollouts.get(command_id)
+        return record is not None and record.paused is not None
 
     def unfinished(self) -> list[CommandRecord]:
         """Commands that an earlier process began and did not end; the next command that changes something ends them first.
@@ -128,7 +167,7 @@ class Dispatcher:
 
     def resume(self) -> list[Report]:
         """Take up what earlier processes left, and wait for its end."""
-        waiting = [record.id for record in self.unfinished()]
+        waiting = [record.id for record in self.unfinished() if not self._paused(record.id)]
         self.engine()
         return [self.wait(command_id) for command_id in waiting]
 
@@ -141,7 +180,8 @@ class Dispatcher:
             {"instance": step.name, "event": step.event, "run": planned.runs[step.name], "skip": step.skip}
             for step in planned.steps
         ]
-        self.progress.tell("", "planned", command=planned.id, kind_of=planned.command.kind, steps=steps)
+        rollout = planned.command.rollout
+        self.progress.tell("", "planned", command=planned.id, kind_of=planned.command.kind, steps=steps, rollout=rollout)
 
     def _look(self, command: Command) -> str:
         planned = self.planner.plan(command)
@@ -160,10 +200,10 @@ class Dispatcher:
                 self._durable = self._launch()
             return self._durable
 
-    def _engine_for(self, kind: str) -> Engine:
+    def _engine_for(self, command: Command) -> Engine:
         """The durable engine, unless it would only cost its import (see DirectEngine)."""
         with self._launching:
-            if self._durable is None and kind not in plan.MOVES:
+            if self._durable is None and command.kind not in plan.MOVES and command.rollout is None:
                 self._take_lock()
                 if not self._left():
                     return self._direct
@@ -192,12 +232,15 @@ class Dispatcher:
             self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
             engine.start(record.id)
         for record in left:
+            if self._paused(record.id):
+                continue  # it goes on when somebody says so
             while not engine.wait(record.id, timeout=1.0) and self.store.runs.command(record.id).finished is None:
                 pass
         return engine
 
     def close(self, *, leaving: bool = False) -> None:
         """Let go of hosts and engine. `leaving`: this process ends now, and with it engine and lock (0.8 s less)."""
+        self.batches.wake(leaving=True)
         if not leaving:
             if self._durable is not None:
                 self._durable.close()
@@ -226,6 +269,9 @@ class Dispatcher:
         stack = self.store.revisions.name_of(instance.stack_id)
         revision = self.revisions.get(stack, self.store.revisions.get(stack).number)
         return self.runner.converse(self.hosts.target(revision, instance), lambda text: None)
+
+    def _connection(self, revision: Revision, instance: Instance) -> Connection:
+        return self.pool().connection(self.hosts.target(revision, instance))
 
     def _converse(self, target: Target, on_link: Callable[[str], None]) -> Conversation:
         from cookline.control.transport.conversation import Conversation

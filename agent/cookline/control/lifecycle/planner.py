@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.lifecycle import plan
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import Member, Step, Wanted
+from cookline.control.lifecycle.rollout import Rollout, batch_numbers
 from cookline.control.lifecycle.turns import supersede
 from cookline.control.store.identifiers import new_identifier
-from cookline.control.store.runs import CommandRecord, RunRecord
+from cookline.control.store.runs import ASKED, FOLLOWING, TAKING_BACK, CommandRecord, RunRecord
 from cookline.errors import SelectorError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ class Planner:
         """The configure runs that a command brings about, written down; those that were written before, after a crash."""
         record = self.store.runs.command(command_id)
         with self.store.database.transaction():
-            known = self.store.runs.of_command(command_id, phase=1)
+            known = self.store.runs.of_command(command_id, FOLLOWING)
             if known:
                 return [run.id for run in known if run.outcome is None]
-            first = self.store.runs.of_command(command_id, phase=0)
+            first = [run for run in self.store.runs.of_command(command_id) if run.phase in (ASKED, TAKING_BACK)]
             command = Command.from_dict(record.options["command"])
             revision = self.revisions.get(command.stack, record.revision)
             members = self.members(revision, self.store.instances.of(record.stack_id))
@@ -74,7 +75,7 @@ class Planner:
             if record.cancelled is not None:
                 catch_up = f"the command was cancelled; `cookline configure {command.stack}` catches up"
                 steps = [replace(step, skip=catch_up) for step in steps]
-            runs = [_run(command_id, step, phase=1) for step in steps]
+            runs = [_run(command_id, step, phase=FOLLOWING) for step in steps]
             self.store.runs.add(runs)
             self._supersede(record.stack_id, record.revision, runs)
         return [run.id for run in runs if run.outcome is None]
@@ -126,6 +127,8 @@ class Planner:
     def _check(self, command: Command, revision: Revision) -> None:
         if command.kind != "plan":
             plan.rule_of(command.kind)
+        if command.rollout is not None:
+            Rollout.from_dict(command.rollout).check(command.kind)
         if command.kind == "run" and not command.recipes:
             raise UsageError("run needs the recipes to run", hint=f"`cookline run {command.stack} base::default`")
         if command.attributes:
@@ -140,6 +143,7 @@ class Planner:
         command_id = new_identifier()
         apply = command.kind != "plan"
         runs = [_run(command_id, step, phase=n, apply=apply) for n, wave in enumerate(waves) for step in wave]
+        runs = _in_batches(runs, rollout) if (rollout := command.rollout) is not None else runs
         steps = [step for wave in waves for step in wave]
         power = {run.id: step.power for run, step in zip(runs, steps, strict=True) if step.power}
         if not command.power_off:
@@ -153,12 +157,23 @@ class Planner:
         self.store.runs.add(runs)
         if command.kind == "configure":
             self._supersede(stack_id, command.revision or 0, runs)
+        if rollout is not None:
+            self.store.rollouts.add(command_id, len({run.batch for run in runs} - {None}))
         return Planned(command_id, command, tuple(steps), {run.instance: run.id for run in runs})
 
 
 def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunRecord:
     """A run to be, or one that has ended as skipped before it began."""
-    now = time.time()
-    event = step.event or "reboot"
-    run = RunRecord(new_identifier(), command_id, step.id, step.name, phase, event, now, apply=apply)
-    return replace(run, finished=now, outcome="skipped", reason=step.skip) if step.skip else run
+    run = new_run(command_id, step.id, step.name, phase, step.event or "reboot", apply=apply)
+    return replace(run, finished=run.created, outcome="skipped", reason=step.skip) if step.skip else run
+
+
+def new_run(command_id: str, instance_id: str, instance: str, phase: int, event: str, *, apply: bool = True) -> RunRecord:
+    return RunRecord(new_identifier(), command_id, instance_id, instance, phase, event, time.time(), apply=apply)
+
+
+def _in_batches(runs: Sequence[RunRecord], wanted: Mapping[str, Any]) -> list[RunRecord]:
+    """The runs with the batch of each; what is skipped belongs to none."""
+    going = sum(run.outcome is None for run in runs)
+    numbers = iter(batch_numbers(Rollout.from_dict(wanted).batch, going))
+    return [replace(run, batch=next(numbers)) if run.outcome is None else run for run in runs]

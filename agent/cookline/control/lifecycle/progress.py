@@ -3,11 +3,16 @@
 A subscriber is called as `subscriber(instance, event)`. Host events are those of protocol.EVENT_KINDS, with "run" and "command"
 added. The dispatcher's own kinds:
 
-    planned    command, kind_of (setup, ..), steps: [{"instance", "event", "run", "skip"}]; instance is ""
+    planned    command, kind_of (setup, ..), steps: [{"instance", "event", "run", "skip"}], rollout; instance is ""
     progress   text: what a provider or the transport does right now (booting, connecting again)
     state      state, before: the instance moved
     outcome    run, event, outcome, reason, error, totals, seconds, phase: one instance's part ended
     resuming   command, kind_of, created: an unfinished command of an earlier process is taken up; instance is ""
+    batch      number, of, instances: a batch of a rollout begins; instance is ""
+    gate       number, gate, passed (None: it is being asked), said; instance is "" for a gate of the whole batch
+    batch_ended   number, verdict ("go on", "stop"), reason
+    paused, resumed   number: the batch that waits for somebody's word
+    taking_back   reason, instances: what the rollout touched goes back
     finished   command, exit_code; instance is ""
 """
 

@@ -14,6 +14,7 @@ from cookline.control.lifecycle import requests
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import RULES, Rule
 from cookline.control.lifecycle.states import move, refusal
+from cookline.control.store.runs import ASKED, TAKING_BACK
 from cookline.errors import CooklineError, Locked, Unreachable
 from cookline.protocol import OUTCOMES, RunRequest
 
@@ -50,7 +51,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Part:
-    """One instance's part of a command. `rule` is that of the command on the first wave, none for the configure after it."""
+    """One instance's part of a command. `rule` is the command's where it is carried out or taken back, else configure's."""
 
     run: RunRecord
     command: Command
@@ -59,7 +60,7 @@ class Part:
 
     @property
     def rule(self) -> Rule:
-        return RULES[self.command.kind] if self.run.apply and self.run.phase == 0 else RULES["configure"]
+        return RULES[self.command.kind] if self.run.apply and self.run.phase in (ASKED, TAKING_BACK) else RULES["configure"]
 
 
 class Runner:
@@ -106,10 +107,16 @@ class Runner:
     def _part(self, run: RunRecord) -> Part:
         record = self.store.runs.command(run.command_id)
         command = replace(Command.from_dict(record.options["command"]), revision=record.revision)
+        if run.back_to is not None:
+            earlier = self.store.runs.command(run.back_to["command"])
+            attributes = Command.from_dict(earlier.options["command"]).attributes
+            apps = tuple(run.back_to["apps"])
+            command = replace(command, revision=earlier.revision, attributes=attributes, apps=apps)
         return Part(run, command, record.stack_id, record.options["power"].get(run.id, ""))
 
     def _verdict(self, part: Part) -> Verdict:
-        if part.run.started is None and self.store.runs.command(part.run.command_id).cancelled is not None:
+        taking_back = part.run.phase == TAKING_BACK
+        if part.run.started is None and not taking_back and self.store.runs.command(part.run.command_id).cancelled is not None:
             return Verdict("skipped", "the command was cancelled before this run began")
         overtaken = self._overtaken(part)
         if overtaken:

@@ -7,7 +7,7 @@ Everything in here may be executed again from the top by a successor after a cra
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -18,13 +18,23 @@ HOSTS_AT_ONCE = 300
 class Work(Protocol):
     """What the workflows do; every call is idempotent. Ids in, plain data out: both are kept by the engine in clear text."""
 
-    def shape(self, command_id: str) -> dict[str, bool]:
-        """{"boots": the provider is asked first, "moves": who is online may change}."""
+    def shape(self, command_id: str) -> dict[str, int]:
+        """{"boots": the provider is asked first, "moves": who is online may change, "batches": how many, 0 for none}."""
 
-    def boot(self, command_id: str) -> None: ...
+    def boot(self, part: str) -> None:
+        """Bring up the hosts of a command, or of one batch (`COMMAND/NUMBER`)."""
 
-    def planned(self, command_id: str) -> list[str]:
-        """The runs of the first wave."""
+    def planned(self, part: str) -> list[str]:
+        """The runs of the first wave of a command, or of one batch."""
+
+    def open_batch(self, batch: str) -> bool:
+        """Wait while the rollout is paused; False when no further batch may begin."""
+
+    def judge_batch(self, batch: str) -> bool:
+        """After a batch: ask the gates; whether the rollout goes on."""
+
+    def take_back(self, command_id: str) -> list[list[str]]:
+        """After the last batch that began: the runs that take back what was touched, wave by wave."""
 
     def instance_of(self, run_id: str) -> str: ...
 
@@ -61,13 +71,33 @@ class Engine(Protocol):
 def coordinate(engine: Engine, work: Work, command_id: str) -> int:
     """One command from beginning to end; its exit code."""
     shape = work.shape(command_id)
-    if shape["boots"]:
-        engine.step("boot", work.boot, command_id)
-    engine.fan(work.planned(command_id))
+    if shape["batches"]:
+        _roll_out(engine, work, command_id, shape)
+    else:
+        _carry_out(engine, work, command_id, shape)
     if shape["moves"]:
         engine.fan(engine.step("follow", work.follow, command_id))
     code: int = engine.step("close", work.close, command_id)
     return code
+
+
+def _carry_out(engine: Engine, work: Work, part: str, shape: Mapping[str, int]) -> None:
+    if shape["boots"]:
+        engine.step("boot", work.boot, part)
+    engine.fan(work.planned(part))
+
+
+def _roll_out(engine: Engine, work: Work, command_id: str, shape: Mapping[str, int]) -> None:
+    """Batch after batch, until one is judged not to be well or somebody ends it; then what was touched may be taken back."""
+    for number in range(shape["batches"]):
+        batch = f"{command_id}/{number}"
+        if not engine.step("open batch", work.open_batch, batch):
+            break
+        _carry_out(engine, work, batch, shape)
+        if not engine.step("judge batch", work.judge_batch, batch):
+            break
+    for wave in engine.step("take back", work.take_back, command_id):
+        engine.fan(wave)
 
 
 class Signals:

@@ -129,6 +129,7 @@ def begin(here: Here, command: Annotated[dict[str, Any], Body()]) -> dict[str, s
     """Give a command ({"kind", "stack", ..}); answers with its id at once."""
     wanted = Command.from_dict(command)
     number = here.keeper.admit(here.who, wanted.kind, wanted.stack, f"POST {wanted.kind} of {wanted.stack}")
+    here.keeper.check_gates(here.who, (wanted.rollout or {}).get("gates") or ())
     command_id = here.dispatcher.begin(wanted)
     here.store.audit.ended(number, 0)
     return {"command": command_id}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,12 @@ class Gatekeeper:
             hint = "`cookline token create NAME` on the server makes one; COOKLINE_TOKEN carries it"
             raise Forbidden("no valid token was given", 401, hint=hint)
         return Caller(token.name, origin, token)
+
+    def check_gates(self, caller: Caller, gates: Iterable[str]) -> None:
+        """Raises Forbidden for a gate that would run a command on the server: a token reaches hosts, not this machine."""
+        if caller.token is not None and any(gate.strip().startswith("command:") for gate in gates):
+            hint = "gates like http://{address}:8080/health and ssh:COMMAND are for everybody"
+            raise Forbidden("a gate that runs a command on the server is for the server's own user", hint=hint)
 
     def admit(self, caller: Caller, command: str, stack: str | None, what: str) -> int:
         """Write the request to the audit log; its number. Raises Forbidden, which stands in the log as well."""

@@ -25,6 +25,8 @@ class Instance:
     owed                later actions that the last run left behind
     stopped_on_purpose  by `cookline stop` or `shutdown`: a command on the whole stack leaves it alone
     acknowledged        highest spool sequence that was taken over
+    draining            the command for which balancers leave it out at the moment
+    facts               what its last run said of the host (os, cpu, ..)
     """
 
     id: str
@@ -47,6 +49,8 @@ class Instance:
     heartbeat: float | None = None
     owed: list[Any] = field(default_factory=list)
     acknowledged: int = 0
+    draining: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def address(self) -> str | None:
@@ -127,7 +131,7 @@ class Instances:
     def record(self, instance_id: str, **values: Any) -> None:
         """Set columns. The state is not set here but by `lifecycle.states.move`, which knows what is legal."""
         self._database.update("instances", "id", instance_id, values)
-        self.changes += bool(values.keys() & {"state", "host"})
+        self.changes += bool(values.keys() & {"state", "host", "draining"})
 
     def seen(self, instance_id: str) -> None:
         """The host answered now."""
@@ -141,4 +145,5 @@ class Instances:
 def _instance(row: sqlite3.Row) -> Instance:
     values = {each.name: row[each.name] for each in fields(Instance)}
     values |= {"layers": json.loads(row["layers"]), "owed": json.loads(row["owed"]), "host": json.loads(row["host"] or "{}")}
+    values["facts"] = json.loads(row["facts"])
     return Instance(**{**values, "stopped_on_purpose": bool(row["stopped_on_purpose"])})

@@ -13,6 +13,10 @@ from cookline.control.store.database import Database
 from cookline.errors import SelectorError
 from cookline.protocol import OUTCOMES
 
+# The waves of a command: the event asked for, the configure that follows, what takes a rollout back, the configure by which
+# balancers let go of those that leave.
+ASKED, FOLLOWING, TAKING_BACK, DRAINING = range(4)
+
 
 @dataclass(frozen=True)
 class CommandRecord:
@@ -33,8 +37,10 @@ class CommandRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run on one instance. `phase` counts the waves of a command: 0 the event asked for, 1 the configure that follows.
+    """One run on one instance. `phase` says which wave of the command it belongs to: one of the four above.
 
+    batch     of a rollout, from 0; None for commands without batches and for what is skipped from the start
+    back_to   {"command": id, "apps": names}: the earlier command whose revision and attributes this run goes back to
     totals    counts by resource outcome, as the host reported them
     finished  None while the run waits or goes on; then outcome (protocol.OUTCOMES) and reason are set
     """
@@ -56,6 +62,8 @@ class RunRecord:
     totals: Mapping[str, int] = field(default_factory=dict)
     seconds: float | None = None
     attempt: int | None = None
+    batch: int | None = None
+    back_to: Mapping[str, Any] | None = None
 
     @property
     def changed(self) -> int:
@@ -189,4 +197,5 @@ def _command(row: sqlite3.Row) -> CommandRecord:
 
 def _run(row: sqlite3.Row) -> RunRecord:
     values = {each.name: row[each.name] for each in fields(RunRecord)}
-    return RunRecord(**{**values, "totals": json.loads(row["totals"]), "apply": bool(row["apply"])})
+    values |= {"totals": json.loads(row["totals"]), "apply": bool(row["apply"])}
+    return RunRecord(**{**values, "back_to": json.loads(row["back_to"]) if row["back_to"] else None})

@@ -56,4 +56,19 @@ CREATE TABLE audit (
 CREATE INDEX audit_at ON audit (at);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ACCESS)
+# Batches of a command, what their gates said, and the operator's words to it; which instances balancers leave out meanwhile.
+ROLLOUTS = """
+CREATE TABLE rollouts (
+  command_id TEXT PRIMARY KEY REFERENCES commands(id), paused REAL, aborted REAL, keep INTEGER NOT NULL DEFAULT 0,
+  ended TEXT, reason TEXT);
+CREATE TABLE batches (
+  command_id TEXT NOT NULL REFERENCES commands(id), number INTEGER NOT NULL, started REAL, finished REAL, verdict TEXT,
+  reason TEXT, gates TEXT NOT NULL DEFAULT '{}' /* JSON: instance to what its gate said, null when it is good */,
+  PRIMARY KEY (command_id, number));
+ALTER TABLE runs ADD COLUMN batch INTEGER;
+ALTER TABLE runs ADD COLUMN back_to TEXT;
+ALTER TABLE instances ADD COLUMN draining TEXT;
+ALTER TABLE instances ADD COLUMN facts TEXT NOT NULL DEFAULT '{}' /* JSON: as the last run reported them */
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ACCESS, ROLLOUTS)

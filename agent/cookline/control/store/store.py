@@ -16,6 +16,7 @@ from cookline.control.store.identifiers import new_identifier
 from cookline.control.store.instances import Instances
 from cookline.control.store.reports import Reports
 from cookline.control.store.revisions import Pushed, Revisions
+from cookline.control.store.rollouts import Rollouts
 from cookline.control.store.runs import Runs
 from cookline.control.store.snapshots import Snapshots
 from cookline.control.store.spool import Spools
@@ -47,7 +48,7 @@ class Store:
     """`.cookline` (mode 0700, made when it is missing) and what lies in it.
 
     id         of this store: two laptops are two stores
-    database   revisions instances runs snapshots findings spools tokens audit: its tables
+    database   revisions instances runs rollouts snapshots findings spools tokens audit: its tables
     blobs      contents by hash; reports: the events of each run
     """
 
@@ -62,6 +63,7 @@ class Store:
         self.revisions = Revisions(self.database)
         self.instances = Instances(self.database)
         self.runs = Runs(self.database)
+        self.rollouts = Rollouts(self.database)
         self.snapshots = Snapshots(self.database, self.id)
         self.findings = Findings(self.database)
         self.spools = Spools(self.database)
