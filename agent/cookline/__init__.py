@@ -34,6 +34,9 @@ EXPORTS = {
     "BlockInFile": "cookline.host.resources.block_in_file",
     "IniSetting": "cookline.host.resources.ini_setting",
     "Absent": "cookline.host.resources.absent",
+    "Mount": "cookline.host.resources.mount",
+    "SwapFile": "cookline.host.resources.swap_file",
+    "RemoteDirectory": "cookline.host.resources.remote_directory",
     "Release": "cookline.host.resources.release",
     "Restart": "cookline.host.resources.actions",
     "Reload": "cookline.host.resources.actions",
@@ -63,9 +66,12 @@ if TYPE_CHECKING:
     from cookline.host.resources.ini_setting import IniSetting as IniSetting
     from cookline.host.resources.line_in_file import LineInFile as LineInFile
     from cookline.host.resources.link import Link as Link
+    from cookline.host.resources.mount import Mount as Mount
     from cookline.host.resources.package import Package as Package
     from cookline.host.resources.release import Release as Release
+    from cookline.host.resources.remote_directory import RemoteDirectory as RemoteDirectory
     from cookline.host.resources.service import Service as Service
+    from cookline.host.resources.swap_file import SwapFile as SwapFile
     from cookline.host.resources.systemd_unit import SystemdUnit as SystemdUnit
     from cookline.host.resources.template import Template as Template
     from cookline.host.resources.user import User as User

@@ -72,6 +72,20 @@ class Cookbooks:
         self._paths[cookbook, folder, name] = path
         return path
 
+    def below(self, cookbook: str, folder: str, source: str) -> Dict[str, str]:
+        """Path below `FOLDER/SOURCE` -> absolute path of each file there, in order; "other:name" as in `path`."""
+        other, _, name = source.rpartition(":")
+        cookbook = other or cookbook
+        base = os.path.realpath(f"{self.directory(cookbook)}/{folder}")
+        top = os.path.realpath(f"{base}/{name}")
+        if not f"{top}/".startswith(f"{base}/"):
+            raise CookbookError(f"{source!r} leaves {PACKAGE}/{cookbook}/{folder}")
+        if not os.path.isdir(top):
+            present = os.listdir(base) if os.path.isdir(base) else []
+            raise CookbookError(f"there is no folder {PACKAGE}/{cookbook}/{folder}/{name}{did_you_mean(name, present)}")
+        paths = [f"{parent}/{each}" for parent, _, names in os.walk(top) for each in names]
+        return {path[len(top) + 1 :]: path for path in sorted(paths)}
+
     def tree(self, cookbook: str) -> str:
         return os.path.basename(self.directory(cookbook))
 

@@ -252,6 +252,9 @@ class RecipeScope:
         with open(self._engine.cookbooks.path(self._cookbook, "files", source), "rb") as file:
             return file.read()
 
+    def files(self, source: str) -> Mapping[str, str]:
+        return self._engine.cookbooks.below(self._cookbook, "files", source)
+
     def template_key(self, source: str, values: Mapping[str, Any]) -> str:
         return self._engine.templates.key(self._cookbook, source, values)
 

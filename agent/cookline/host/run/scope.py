@@ -16,6 +16,9 @@ class Scope(Protocol):
     def file(self, source: str) -> bytes:
         """The content of `files/SOURCE` of a cookbook. Raises CookbookError."""
 
+    def files(self, source: str) -> Mapping[str, str]:
+        """Path below `files/SOURCE` -> absolute path, of each file of that folder. Raises CookbookError."""
+
     def template_key(self, source: str, values: Mapping[str, Any]) -> str:
         """A hash of all that decides what the template renders to; equal keys mean equal text."""
 
