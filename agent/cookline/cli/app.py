@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("demo", "demo", "Hosts and server"),
     "check": ("check", "check", "Testing locally"),
     "kitchen": ("kitchen", "kitchen", "Testing locally"),
+    "watch": ("watch", "watch", "Testing locally"),
 }
 
 # typer brings its own copy of click or uses click itself, by version; its public BadParameter leads to the class in use.
@@ -118,6 +119,9 @@ def run_command(arguments: list[str], session: Session) -> int:
     except typer.Exit as ending:
         return ending.exit_code
     except ClickError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            session.say(error.format_message())
+            return EXIT_OK
         session.warn(f"cookline: {error.format_message()}")
         _usage_hint(error, session)
         return EXIT_USAGE

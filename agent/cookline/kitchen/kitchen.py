@@ -190,7 +190,7 @@ class Kitchen:
         if not tests:
             self.on_event(case.name, {"kind": "said", "text": f"{case.name}: there are no tests"})
             return "verified"
-        verified = testinfra.verify(tests, self._described(self.records.get(case.name)), self.records.hosts, case.name)
+        verified = testinfra.verify(tests, self._described(self.records.get(case.name)), self.records.reports, case.name)
         result.checks += [Checked(name, seconds, failure) for name, seconds, failure in verified.cases]
         self.on_event(case.name, {"kind": "verified", "passed": verified.passed, "tests": len(verified.cases)})
         if not verified.passed:

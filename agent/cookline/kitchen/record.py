@@ -35,6 +35,7 @@ class Records:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.hosts = directory / "hosts"
+        self.reports = directory / "reports"
 
     def get(self, name: str) -> Record:
         try:
@@ -46,7 +47,7 @@ class Records:
         return [self.get(path.stem) for path in sorted(self.hosts.glob("*.json"))]
 
     def save(self, record: Record) -> Record:
-        for folder in (self.directory.parent, self.directory, self.hosts):
+        for folder in (self.directory.parent, self.directory, self.hosts, self.reports):
             folder.mkdir(mode=0o700, exist_ok=True, parents=True)
         path = self.hosts / f"{record.name}.json"
         staged = path.with_suffix(".new")
@@ -56,7 +57,7 @@ class Records:
         return record
 
     def forget(self, name: str) -> None:
-        for path in self.hosts.glob(f"{name}.*"):
+        for path in (self.hosts / f"{name}.json", *self.reports.glob(f"{name}.*")):
             path.unlink(missing_ok=True)
 
 
