@@ -7,7 +7,7 @@ from pathlib import Path
 from cookline.control.providers.base import Provider
 from cookline.errors import UsageError, did_you_mean
 
-NAMES = ("static", "container")
+NAMES = ("static", "container", "ec2")
 
 
 def open_provider(name: str, directory: Path) -> Provider:
@@ -20,4 +20,8 @@ def open_provider(name: str, directory: Path) -> Provider:
         from cookline.control.providers.container.provider import ContainerProvider
 
         return ContainerProvider(directory)
+    if name == "ec2":
+        from cookline.control.providers.ec2.provider import Ec2Provider
+
+        return Ec2Provider(directory)
     raise UsageError(f"there is no provider {name!r}{did_you_mean(name, NAMES)}", hint=f"providers: {', '.join(NAMES)}")

@@ -12,7 +12,7 @@ models      Stack(stack, cookbooks, attributes, layers, instances, apps, metrics
             Recipes(setup, configure, deploy, undeploy, shutdown)
             Instance(layers, provider, transport, address, port, user, identity_file, ssh_config, connect_timeout, python,
                      become, bootstrap, report, attributes, settings)
-            provider: static | container    transport: ssh | local | dummy
+            provider: static | container | ec2 (ec2_settings.py)   transport: ssh | local | dummy
             App(name, layers, source, environment, attributes, keep_releases)
             Source(type local | git | archive | s3, path, url, revision, ..): FIELDS_OF_SOURCE has the fields of each type
             Drift(interval [s], splay [s], policy, watch)

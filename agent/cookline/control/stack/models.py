@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from cookline.control.stack import ec2_settings
 from cookline.control.stack.scalars import described
 from cookline.control.stack.secrets import SecretReference, to_plain
 
@@ -238,7 +239,7 @@ class Instance(Model):
     """A host. `provider` says where it comes from, `transport` how it is reached."""
 
     layers: Annotated[Names, Field(min_length=1)]
-    provider: Literal["static", "container"] = "static"
+    provider: Literal["static", "container", "ec2"] = "static"
     transport: Literal["ssh", "local", "dummy"] = "ssh"
     address: Address | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -257,6 +258,9 @@ class Instance(Model):
     def _reachable(self) -> Instance:
         if self.provider == "static" and self.transport == "ssh" and self.address is None:
             raise _error("needs an `address`: its provider is static")
+        wrong = ec2_settings.problem(self.settings) if self.provider == "ec2" else None
+        if wrong:
+            raise _error(wrong)
         return self
 
 
