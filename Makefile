@@ -1,11 +1,12 @@
 # demo  boots four hosts, builds the shop stack on them, deploys, reconfigures, measures    test  every test, on real hosts
 # demo-down  ends the demo     check  ruff and mypy     bench  the benchmarks, beside OpenSSH
+# soak  all of what `make test` takes samples of
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 # Hosts in containers need root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: demo demo-down test check bench
+.PHONY: demo demo-down test soak check bench
 
 $(VENV)/.ready: pyproject.toml hatch_build.py tools/prepare
 	tools/prepare
@@ -24,6 +25,9 @@ check: $(VENV)/.ready
 
 test: check
 	$(AS_ROOT) $(VENV)/bin/pytest -n auto --dist loadgroup
+
+soak: $(VENV)/.ready
+	$(AS_ROOT) env COOKLINE_SOAK=1 $(VENV)/bin/pytest -n auto --dist loadgroup -m soak
 
 bench: $(VENV)/.ready
 	$(AS_ROOT) $(PYTHON) -m tests.bench
