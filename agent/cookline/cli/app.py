@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cookline.cli.session import Session, enter
+from cookline.cli.values import spare_pydantic
 from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError, UsageError
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def application(arguments: list[str]) -> Any:
             app.add_typer(command, name=name, rich_help_panel=panel)
         else:
             app.command(name, rich_help_panel=panel)(command)
+    spare_pydantic()
     return typer.main.get_command(app)
 
 

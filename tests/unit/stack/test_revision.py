@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +42,50 @@ def test_a_revision_survives_json(shop: Definition) -> None:
     assert back.to_dict() == revision.to_dict()
     assert merged_attributes(back, "web1") == merged_attributes(shop, "web1")
     assert explain(back, "web.port", "web1") == explain(shop, "web.port", "web1")
+
+
+def test_a_recalled_revision_answers_as_a_loaded_one(shop: Definition) -> None:
+    data = json.loads(json.dumps(frozen(shop).to_dict()))
+    recalled, loaded = Revision.recall(data), Revision.load(data)
+    _same(recalled.stack, loaded.stack)
+    for name, cookbook in loaded.cookbooks.items():
+        _same(dict(recalled.cookbooks[name].attributes), dict(cookbook.attributes))
+        assert recalled.cookbooks[name].defaults() == cookbook.defaults()
+    assert recalled.stack.name == loaded.stack.name
+    assert (recalled.hash, recalled.to_dict()) == (loaded.hash, loaded.to_dict())
+    assert merged_attributes(recalled, "web1") == merged_attributes(loaded, "web1")
+
+
+def test_a_recalled_revision_has_the_defaults_of_fields_that_are_newer_than_it(shop: Definition) -> None:
+    data = json.loads(json.dumps(frozen(shop).to_dict()))
+    del data["stack"]["layers"]["web"]["drift"]["watch"], data["stack"]["metrics"]
+    assert Revision.recall(data).stack.layers["web"].drift.watch is True
+    assert Revision.recall(data).stack.metrics == Revision.load(data).stack.metrics
+
+
+def test_recalling_a_revision_needs_no_pydantic(shop: Definition, tmp_path: Path) -> None:
+    (tmp_path / "revision.json").write_text(json.dumps(frozen(shop).to_dict()))
+    code = f"""if True:
+        import json, sys
+        from cookline.control.stack.attributes import merged_attributes
+        from cookline.control.stack.revision import Revision
+        merged_attributes(Revision.recall(json.load(open({str(tmp_path / "revision.json")!r}))), "web1")
+        print("pydantic" in sys.modules)"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def _same(recalled: Any, model: Any) -> None:
+    """Alike in every field, also in the kinds of their values."""
+    if hasattr(model, "model_fields_set"):
+        assert set(recalled.model_fields_set) == set(model.model_fields_set)
+        for name, value in model:
+            _same(getattr(recalled, name), value)
+    elif isinstance(model, dict):
+        assert list(recalled) == list(model)
+        for name, value in model.items():
+            _same(recalled[name], value)
+    else:
+        assert recalled == model and type(recalled) is type(model)
 
 
 def test_no_secret_is_in_a_revision(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

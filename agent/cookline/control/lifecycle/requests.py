@@ -32,7 +32,7 @@ class Revisions:
     def _read(self, stack: str, number: int) -> Revision:
         from cookline.control.stack.revision import Revision
 
-        return Revision.load(dict(self._store.revisions.get(stack, number).content))
+        return Revision.recall(dict(self._store.revisions.get(stack, number).content))
 
 
 class KeptTrees:

@@ -117,13 +117,29 @@ class Revision(Definition):
     @classmethod
     def load(cls, data: Mapping[str, Any]) -> Revision:
         """The revision that `to_dict` wrote. Raises StackError for one of a newer cookline."""
+        from cookline.control.stack.metadata import AttributeType
         from cookline.control.stack.models import Stack
 
+        return cls._read(
+            data,
+            lambda plain: Stack.model_validate(from_plain(plain)),
+            lambda plain: AttributeType.model_validate(from_plain(plain)),
+        )
+
+    @classmethod
+    def recall(cls, data: Mapping[str, Any]) -> Revision:
+        """The same for one that is only read: its models are recalled (see recalled.py), in a tenth of the time."""
+        from cookline.control.stack import recalled
+
+        return cls._read(data, recalled.stack, recalled.attribute_type)
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any], stack: Callable[[Any], Any], attribute_type: Callable[[Any], Any]) -> Revision:
         if data.get("format") != FORMAT:
             raise StackError([f"the revision has format {data.get('format')!r}; this cookline reads {FORMAT}"])
         return cls(
-            stack=Stack.model_validate(from_plain(data["stack"])),
-            cookbooks={name: _cookbook_from_dict(name, each) for name, each in data["cookbooks"].items()},
+            stack=stack(data["stack"]),
+            cookbooks={name: _cookbook_from_dict(name, each, attribute_type) for name, each in data["cookbooks"].items()},
             directory=Path(data["directory"]),
             file=data["file"],
             positions={tuple(where): Position(data["file"], line, column) for where, line, column in data["positions"]},
@@ -195,15 +211,13 @@ def _cookbook_to_dict(cookbook: Cookbook) -> dict[str, Any]:
     }
 
 
-def _cookbook_from_dict(name: str, data: Mapping[str, Any]) -> Cookbook:
-    from cookline.control.stack.metadata import AttributeType
-
+def _cookbook_from_dict(name: str, data: Mapping[str, Any], attribute_type: Callable[[Any], Any]) -> Cookbook:
     return Cookbook(
         name=name,
         version=data["version"],
         depends=tuple(data["depends"]),
         supports=tuple(data["supports"]),
-        attributes={each: AttributeType.model_validate(from_plain(kind)) for each, kind in data["attributes"].items()},
+        attributes={each: attribute_type(kind) for each, kind in data["attributes"].items()},
         recipes=tuple(data["recipes"]),
         positions={each: Position(*place) for each, place in data["positions"].items()},
     )
