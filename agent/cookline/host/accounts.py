@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple, Optional, Tuple, Union
+from typing import Dict, Iterable, NamedTuple, Optional, Tuple, Union
 
 from cookline.errors import ResourceError, did_you_mean
 from cookline.host.system import System
@@ -45,6 +45,17 @@ def parse_group(text: str) -> Dict[str, GroupEntry]:
         if len(fields) == 4 and fields[2].isdigit():
             groups[fields[0]] = GroupEntry(fields[0], int(fields[2]), tuple(name for name in fields[3].split(",") if name))
     return groups
+
+
+def with_line(text: str, name: str, line: Optional[str]) -> str:
+    """The text of passwd or group with the entry `name` replaced, added, or (None) left out."""
+    kept = [each for each in text.splitlines() if each.split(":")[0] != name]
+    return "\n".join([*kept, *([] if line is None else [line])]) + "\n"
+
+
+def free_number(taken: Iterable[int]) -> int:
+    """A number that nobody has yet, above those of people; what a plan takes for what useradd would choose."""
+    return max((number for number in taken if number < 60000), default=999) + 1
 
 
 def _text(host: System, path: str) -> str:

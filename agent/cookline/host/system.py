@@ -145,6 +145,10 @@ class System:
 
         return dbus.available()
 
+    def brought_by(self, path: Optional[str]) -> str:
+        """The package that a plan expects to bring this path; outside of a plan there is none."""
+        return ""
+
     # -- programs --------------------------------------------------------------------------------------------------
 
     def query(self, command: Union[str, Sequence[str]], **options: Any) -> Completed:

@@ -277,3 +277,20 @@ def test_what_a_run_declared_stands_in_the_inventory(kitchen):
     entry = json.loads(Path(paths.INVENTORY).read_text())["declarations"][f"Note[{kitchen.etc}/a]"]
     assert entry["desired"] == {"text": "hello"} and entry["declaration"]["path"] == f"{kitchen.etc}/a"
     assert entry["line"] == "cookbooks/shop/recipes/default.py:4" and entry["recipe"] == "shop::default"
+
+
+def test_a_run_counts_where_its_plan_was_wrong(kitchen):
+    kitchen.recipe("""
+        def recipe(node):
+            node.ensure(Note(node["etc"] + "/kept", text="x"))
+            node.ensure(Note(node["etc"] + "/spoilt", text="x"))
+            node.ensure(Note(node["etc"] + "/new", text="x"))
+    """)
+    for name in ("kept", "spoilt"):
+        (kitchen.etc / name).write_text("x")
+    assert kinds(kitchen.run(apply=False))[2:5] == ["will_not", "will_not", "will_change"]
+    (kitchen.etc / "spoilt").write_text("somebody was here")
+    finished = end(kitchen.run())
+    assert finished["mismatches"] == 1
+    assert finished["mismatched"] == [{"name": f"Note[{kitchen.etc}/spoilt]", "planned": "will_not", "was": "changed"}]
+    assert "mismatches" not in end(kitchen.run()), "the plan was for the run before"

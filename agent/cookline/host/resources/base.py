@@ -32,6 +32,7 @@ from cookline.host.resources.declared import Declared
 from cookline.host.resources.declared import field as field
 
 if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
     from cookline.host.run.scope import Scope
     from cookline.host.system import System
 
@@ -103,6 +104,13 @@ class Resource(Declared):
 
     def apply(self, host: System, changes: Changes) -> None:
         raise NotImplementedError
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """Leave the plan's picture of the machine as `apply` would leave the machine.
+
+        Raises PlanWrite where only a program knows; then later resources may find `cannot know`.
+        """
+        self.apply(host, changes)
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         """A unified diff for the report, made before `apply`; None when the changes say it all."""

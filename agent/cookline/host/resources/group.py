@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from cookline.errors import ResourceUsageError
 from cookline.host import accounts
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 
@@ -61,6 +64,16 @@ class Group(Resource):
             host.run(["groupmod", *number, "--", self.group])
         if self.members is not None and "members" in changes:
             host.run(["gpasswd", "--members", ",".join(self.members), self.group])
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        known = accounts.groups(host)
+        old = known.get(self.group)
+        gid = (
+            self.gid if self.gid is not None else old.gid if old else accounts.free_number(each.gid for each in known.values())
+        )
+        members = self.members if self.members is not None else old.members if old else ()
+        line = f"{self.group}:x:{gid}:{','.join(members)}" if self.exists else None
+        host.edit("/etc/group", lambda text: accounts.with_line(text, self.group, line))
 
     def watched_paths(self) -> List[str]:
         return ["/etc/group"]

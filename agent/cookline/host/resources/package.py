@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import re
-from typing import Any, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError, did_you_mean
 from cookline.host import dpkg
 from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.system import Completed, System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?")
 # Keep the conffiles that stand, never ask (DESIGN section 4, step 8).
@@ -100,6 +104,19 @@ class Package(Resource):
             self._explain_missing(host, answer, trouble)
         if answer.status != 0:
             raise CommandError(answer.command, answer.status, "", _errors(answer))
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """dpkg's status afterwards, and the files of packages whose archives are at hand; their scripts may do more."""
+        from cookline.host import deb
+
+        stanza = "Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: all"
+        for name in changes:
+            added = stanza.format(name=name, version=self.version or "planned") if self.exists else ""
+            host.edit(dpkg.STATUS, functools.partial(dpkg.with_stanza, name=name, stanza=added))
+        if self.exists:
+            for name, archive in deb.archives(host, list(changes)).items():
+                host.bring(name, deb.entries(host, archive))
+        host.cannot_foresee(self.name)
 
     def _apt(self, host: System, words: Sequence[str]) -> Completed:
         return host.run([*APT, *words], ok=None, timeout=self.timeout or 3600.0)

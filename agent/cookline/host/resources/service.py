@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import TYPE_CHECKING, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import units
 from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 
 class Service(Resource):
@@ -45,6 +48,9 @@ class Service(Resource):
         unit = units.find(host, self.unit_name)
         if unit is None and not host.apply:
             self._not_there_in_plan(host)
+        package = host.brought_by(units.unit_file(host, self.unit_name))
+        if package:
+            raise CannotKnow(f"package {package} brings unit {self.unit_name}, and may start and enable it")
         state: State = {}
         if self.running is not None:
             state["running"] = unit is not None and unit.running
@@ -81,6 +87,9 @@ class Service(Resource):
             self._systemctl(host, "start" if self.running else "stop")
         if "masked" in changes and self.masked:
             self._systemctl(host, "mask")
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """Nothing that another resource reads."""
 
     def _refuse_impossible(self, host: System, changes: Changes) -> None:
         name = self.unit_name

@@ -15,6 +15,7 @@ from cookline.host.resources.managed_file import ManagedFile
 from cookline.host.system import System
 
 if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
     from cookline.host.run.scope import Scope
 
 # Older versions colour what they write also when nobody looks.
@@ -74,6 +75,9 @@ class SystemdUnit(FileBacked):
         units.daemon_reload(host)
         if not self.exists:
             host.run(["systemctl", "reset-failed", "--", self.unit], ok=None)
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        self.file().apply(host, changes)
 
 
 class _VerifiedUnitFile(File):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any, Dict, List, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from cookline.errors import ResourceUsageError
 from cookline.host import accounts
@@ -11,6 +12,9 @@ from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner
 from cookline.host.system import System
 from cookline.protocol import content_hash
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 # What Debian's useradd takes.
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")
@@ -98,6 +102,24 @@ class User(Resource):
                 host.run(["usermod", *options, "--", self.user])
         if self.exists and "password_hash" in changes:
             host.run(["chpasswd", "--encrypted"], input=f"{self.user}:{self.password_hash}\n")
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        known = accounts.users(host)
+        old = known.get(self.user)
+        number = old.uid if old else accounts.free_number(each.uid for each in known.values())
+        uid = number if self.uid is None else self.uid
+        if self.exists and old is None and self.group is None and self.user not in accounts.groups(host):
+            host.edit("/etc/group", lambda text: accounts.with_line(text, self.user, f"{self.user}:x:{uid}:"))
+        gid = old.gid if old and self.group is None else accounts.gid_of(host, self.group or self.user) if self.exists else 0
+        home = self.home or (old.home if old else f"/home/{self.user}")
+        comment, shell = self.comment or (old.comment if old else ""), self.shell or (old.shell if old else "/bin/sh")
+        line = f"{self.user}:x:{uid}:{gid}:{comment}:{home}:{shell}" if self.exists else None
+        host.edit("/etc/passwd", lambda text: accounts.with_line(text, self.user, line))
+        for name in self.groups if self.exists else ():
+            entry = accounts.groups(host).get(name)
+            if entry is not None and self.user not in entry.members:
+                joined = f"{name}:x:{entry.gid}:{','.join([*entry.members, self.user])}"
+                host.edit("/etc/group", functools.partial(accounts.with_line, name=name, line=joined))
 
     def _options(self, changes: Changes) -> List[str]:
         return [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]

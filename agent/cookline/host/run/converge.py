@@ -6,6 +6,7 @@ import os
 import time
 from typing import Any, Callable, Dict, List, Optional
 
+from cookline.host import paths
 from cookline.host.run import journal as journals
 from cookline.host.run import lock, origin, owed, snapshots
 from cookline.host.run.cookbooks import Cookbooks
@@ -71,6 +72,10 @@ def _attempt(request: RunRequest, book: journals.Journal) -> Dict[str, Any]:
     end["totals"] = engine.totals if engine else {}
     if engine is not None:
         end["slowest"] = engine.slowest()
+        if request.apply and os.path.isdir(paths.PLANS):
+            from cookline.host.run.plans import mismatches
+
+            end.update(mismatches(request, engine.ended))
         end.update(_remember(request, engine, end["outcome"]))
     return end
 

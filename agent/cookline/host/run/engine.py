@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
-from cookline.errors import CommandError, RunError
+from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
 from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
 from cookline.host.run import origin, owed
@@ -16,8 +16,11 @@ from cookline.host.run.journal import Journal
 from cookline.host.run.masking import MASK
 from cookline.host.run.node import Node, Outcome
 from cookline.host.run.templates import Templates
-from cookline.host.system import System
+from cookline.host.system import PlanWrite, System
 from cookline.protocol import RunRequest
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 SLOWEST_KEPT = 10  # features C20
 # A retry's pause doubles, and no pause is longer than a minute.
@@ -57,14 +60,15 @@ class Engine:
         self.request = request
         self.journal = journal
         self.cookbooks = cookbooks
-        self.system = system or System(apply=request.apply, on_wait=self._waiting)
+        self.system = system or (System(on_wait=self._waiting) if request.apply else _overlay(self._waiting))
         self.node = Node(request, self, facts)
         self.templates = Templates(cookbooks, self.node)
         self.totals: Dict[str, int] = {}
+        self.ended: Dict[str, str] = {}
         self.owed: Dict[str, owed.Debt] = {debt["action"]: debt for debt in carried}
         self.recipes: List[str] = []
         self.declared: Dict[str, Dict[str, Any]] = {}
-        self.planned: List[str] = self.system.known.setdefault("planned", [])
+        self._unforeseen: List[str] = self.system.known.setdefault("planned", [])
         self.timings: List[Tuple[float, str]] = []
         self.index = 0
         self.deadline = None if request.timeout is None else time.monotonic() + request.timeout
@@ -112,14 +116,14 @@ class Engine:
             desired = bound.desired()
             changes = self._differences(bound, desired)
         except CannotKnow as error:
-            return self._announce("cannot_know", bound, header, {}, str(error))
+            return self._announce("cannot_know", bound, {}, str(error))
         self._declare(bound, desired, header)
         if not changes:
             return Outcome("unchanged" if self.request.apply else "will_not")
         header["changes"] = shown(bound, changes)
         header["diff"] = None if bound.sensitive else bound.diff(self.system, changes)
         if not self.request.apply:
-            return self._announce("will_change", bound, header, changes, "")
+            return self._announce("will_change", bound, changes)
         self._promise(header, [*actions, *self._own_actions(bound)])
         self._apply(bound, changes)
         return Outcome("changed", changes)
@@ -130,8 +134,22 @@ class Engine:
     def _differences(self, bound: Resource, desired: State) -> Changes:
         return differences(bound.current(self.system), desired)
 
-    def _announce(self, verdict: str, bound: Resource, header: Event, changes: Changes, reason: str) -> Outcome:
-        self.planned.append(bound.name)
+    def _announce(self, verdict: str, bound: Resource, changes: Changes, reason: str = "") -> Outcome:
+        """Say what would become of a resource, and let the plan's picture of the machine know.
+
+        What `apply` would refuse fails the plan as it would fail the run, unless something before may still mend it.
+        """
+        try:
+            if verdict == "will_change":
+                bound.predict(cast("Overlay", self.system), changes)
+            else:
+                self._unforeseen.append(bound.name)
+        except PlanWrite:
+            self._unforeseen.append(bound.name)
+        except CooklineError as error:
+            if not self._unforeseen:
+                raise
+            verdict, reason = "cannot_know", f"{error.message}; {self._unforeseen[0]} before it may bring that"
         return Outcome(verdict, changes, reason)
 
     def _promise(self, header: Event, actions: Sequence[Action]) -> None:
@@ -167,6 +185,7 @@ class Engine:
     def _finish(self, outcome: Outcome, header: Event, started: float) -> None:
         seconds = time.monotonic() - started
         self.totals[outcome.kind] = self.totals.get(outcome.kind, 0) + 1
+        self.ended[header["name"]] = outcome.kind
         self.timings.append((seconds, header["name"]))
         event = {"kind": outcome.kind, **header, "seconds": round(seconds, 5)}
         if outcome.reason:
@@ -238,6 +257,13 @@ class Engine:
     def slowest(self) -> List[Dict[str, Any]]:
         ranked = sorted(self.timings, reverse=True)[:SLOWEST_KEPT]
         return [{"name": name, "seconds": round(seconds, 5)} for seconds, name in ranked]
+
+
+def _overlay(on_wait: Callable[[str, str], None]) -> System:
+    """Imported for a plan only: a run has no use for it."""
+    from cookline.host.overlay import Overlay
+
+    return Overlay(on_wait)
 
 
 class RecipeScope:

@@ -180,6 +180,11 @@ def last_run(*, but: str = "") -> Optional[str]:
     return next((directory for directory in _newest_first(paths.RUNS) if os.path.basename(directory) != but), None)
 
 
+def newest_plans() -> List[str]:
+    """The directories of this host's plans, newest first."""
+    return _newest_first(paths.PLANS)
+
+
 def prune() -> None:
     """Keep the newest runs and plans; a run that is being written is never removed."""
     for parent, kept in ((paths.RUNS, RUNS_KEPT), (paths.PLANS, PLANS_KEPT)):
