@@ -137,7 +137,9 @@ class Planner:
             check_event_attributes(revision, command.attributes, "--set")
 
     def _look(self, event: str, names: tuple[str, ...] | None, members: Sequence[Member]) -> list[Step]:
-        return [Step(member.name, member.id, event) for member in members if names is None or member.name in names]
+        """One look at each instance. What follows a setup depends on it, so that cannot be asked of a host without one."""
+        wanted = [member for member in members if names is None or member.name in names]
+        return [Step(each.name, each.id, event, "" if event == "setup" else _setup_first(event, each)) for each in wanted]
 
     def _write(self, command: Command, stack_id: str, waves: Sequence[Sequence[Step]], members: Sequence[Member]) -> Planned:
         command_id = new_identifier()
@@ -160,6 +162,10 @@ class Planner:
         if rollout is not None:
             self.store.rollouts.add(command_id, len({run.batch for run in runs} - {None}))
         return Planned(command_id, command, tuple(steps), {run.instance: run.id for run in runs})
+
+
+def _setup_first(event: str, member: Member) -> str:
+    return "" if member.state == "online" else f"it is {member.state}: {event} can be planned when it has been set up"
 
 
 def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunRecord:
