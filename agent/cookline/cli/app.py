@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("lifecycle", "stop", "Lifecycle"),
     "shutdown": ("lifecycle", "shutdown", "Lifecycle"),
     "reboot": ("lifecycle", "reboot", "Lifecycle"),
+    "terminate": ("terminate", "terminate", "Lifecycle"),
     "status": ("status", "status", "What is going on"),
     "runs": ("runs", "runs", "What is going on"),
     "show": ("runs", "show", "What is going on"),
