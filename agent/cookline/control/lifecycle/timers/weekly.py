@@ -1,7 +1,7 @@
 """Time-based instances: started and stopped by the hours of their schedule (features O32).
 
 What the schedule said last is remembered, and only a change of it is acted on: who starts such an instance outside of its
-hours, or stops it within them, is not contradicted before the next change.
+hours, or stops it within them, is not contradicted before the next change. SCHEDULE timers are due at the last look.
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ def _wanted(scene: Scene, instance: Instance) -> bool:
 
 
 def _turns(scene: Scene, instance: Instance, *, on: bool) -> bool:
-    """Whether the schedule says `on` now and did not at the last look."""
-    said = scene.store.timers.get(instance.id, SCHEDULE).data.get("on")
-    return _wanted(scene, instance) is on and said is not on
+    """Whether the schedule says `on` now, and has said something else since the last look (also while no server ran)."""
+    if _wanted(scene, instance) is not on:
+        return False
+    looked = scene.store.timers.get(instance.id, SCHEDULE)
+    if looked.data.get("on") is not on:
+        return True
+    schedule = scene.definition(instance).schedule
+    change = next_change(schedule, looked.due) if schedule is not None else None
+    return change is not None and change <= scene.now
