@@ -10,6 +10,7 @@ from clockwork import HOUR, MONDAY, Clockwork
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.timers.weekly import is_on, next_change
 from cookline.control.stack.models import Instance, Schedule
+from cookline.control.stack.revision import Revision
 from cookline.errors import StackError
 
 DAY = 24 * HOUR
@@ -98,3 +99,9 @@ def test_a_host_that_nobody_can_start_has_no_schedule(clockwork: Any) -> None:
         clockwork(instances={"app1": ", schedule: {monday: 8}"}, provider="static")
     with pytest.raises(ValueError, match="an instance is started by one of them"):
         Instance(layers=["app"], provider="container", load=True, schedule={"monday": 8})
+
+
+def test_a_stored_revision_that_is_recalled_keeps_its_hours(office: Clockwork) -> None:
+    stored = office.store.revisions.get("shop").content
+    definition = Revision.recall(stored).stack.instances["app2"]
+    assert is_on(definition.schedule, MONDAY + HOUR) and not is_on(definition.schedule, MONDAY)
