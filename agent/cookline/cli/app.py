@@ -50,6 +50,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "drift": ("drift", "drift", "What is going on"),
     "register": ("register", "register", "Hosts and server"),
     "deregister": ("register", "deregister", "Hosts and server"),
+    "facts": ("facts", "facts", "What is going on"),
+    "docs": ("docs", "docs", "Definitions"),
     "trust": ("trust", "trust", "Hosts and server"),
     "server": ("server", "server", "Hosts and server"),
     "token": ("token", "token", "Hosts and server"),
