@@ -16,7 +16,6 @@ import time
 from typing import (
     TYPE_CHECKING,
     Any,
-    BinaryIO,
     Callable,
     Dict,
     Iterator,
@@ -255,7 +254,7 @@ class System:
     def write(
         self,
         path: str,
-        content: Union[bytes, BinaryIO],
+        content: bytes,
         *,
         mode: Optional[str] = None,
         uid: Optional[int] = None,
@@ -265,7 +264,6 @@ class System:
     ) -> None:
         """Put `content` at `path` whole or not at all: staged beside it, synced, owned, verified, then renamed.
 
-        A file opened for reading is copied in pieces, so that large ones need no memory.
         What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
         `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
         """
@@ -277,10 +275,7 @@ class System:
             raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
         with self.change("write", path), self._staged(path) as (descriptor, staged):
             with open(descriptor, "wb") as file:
-                if isinstance(content, bytes):
-                    file.write(content)
-                else:
-                    _copy(content, file)
+                file.write(content)
                 os.fchown(descriptor, *self._ownership(old, uid, gid))
                 os.fchmod(descriptor, int(mode or (old.mode if old else "0644"), 8))
                 file.flush()
@@ -394,8 +389,3 @@ class System:
             yield
         finally:
             self.inside -= 1
-
-
-def _copy(source: BinaryIO, target: BinaryIO) -> None:
-    for piece in iter(lambda: source.read(1 << 20), b""):
-        target.write(piece)

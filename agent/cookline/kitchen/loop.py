@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from cookline.control.lifecycle.hosts import Hosts
-from cookline.control.sources.fetch import Fetcher, once
 from cookline.control.stack.cookbooks import closure
 from cookline.control.stack.revision import Revision, freeze
 from cookline.control.stack.run_list import apps_of, run_list
@@ -60,8 +59,7 @@ class Loop:
         self.store = Store(directory)
         self.pool = Pool(warm=True)
         self.saves = Saves()
-        self._fetch = once(Fetcher(directory))
-        self.revision = freeze(path, fetch=self._fetch)
+        self.revision = freeze(path)
         pushed = self.store.revisions.get(self.revision.stack.name)
         self.stack_id = pushed.stack_id
         self.names = self._chosen(on)
@@ -97,7 +95,7 @@ class Loop:
         """What follows from one save."""
         begun = time.monotonic()
         try:
-            fresh = freeze(self.path, fetch=self._fetch)
+            fresh = freeze(self.path)
         except CooklineError as error:
             self.standing[""] = str(error)
             self.show("", {"kind": "broken", "error": str(error), "files": sorted(map(str, saved))})

@@ -72,9 +72,7 @@ class FakeProvider:
     def reboot(self, names: Sequence[str], progress: Progress) -> None:
         self.calls.append(("reboot", tuple(names)))
 
-    def destroy(self, names: Sequence[str], progress: Progress) -> None:
-        self.calls.append(("destroy", tuple(names)))
-        self.running -= set(names)
+    def destroy(self, names: Sequence[str], progress: Progress) -> None: ...
 
 
 class DiskHost(DummyHost):
@@ -181,13 +179,15 @@ class Kitchen:
         self.store.close()
 
 
-def write_stack(directory: Path, instances: dict[str, str], provider: str = "container") -> None:
+def write_stack(directory: Path, instances: dict[str, str], provider: str | dict[str, str] = "container") -> None:
+    """`provider` is that of all instances, or each one's."""
     recipes = directory / "cookbooks" / "web" / "recipes"
     recipes.mkdir(parents=True, exist_ok=True)
     (directory / "cookbooks" / "web" / "cookbook.yml").write_text("name: web\nversion: 1.0.0\n")
     for name in RECIPES:
         (recipes / f"{name}.py").write_text(RECIPE)
-    lines = [f"  {name}: {{layers: [{layers}], provider: {provider}, transport: dummy}}" for name, layers in instances.items()]
+    own = provider if isinstance(provider, dict) else dict.fromkeys(instances, provider)
+    lines = [f"  {name}: {{layers: [{layers}], provider: {own[name]}, transport: dummy}}" for name, layers in instances.items()]
     (directory / "shop.yml").write_text(LAYERS + "\n".join(lines) + "\n")
 
 

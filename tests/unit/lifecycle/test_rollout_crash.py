@@ -23,7 +23,7 @@ from cookline.control.store.runs import CommandRecord
 from cookline.control.store.store import Store
 
 CONTROLLER = Path(__file__).with_name("controller.py")
-POINTS = 200 if os.environ.get("COOKLINE_SOAK") else 6
+POINTS = 200 if os.environ.get("COOKLINE_SOAK") else 8
 APPS = tuple(f"app{number}" for number in range(1, 6))
 NAMES = json.dumps({"lb1": "lb", **dict.fromkeys(APPS, "app")})
 SETUP = {"kind": "setup", "stack": "shop"}
@@ -41,6 +41,7 @@ SCENARIOS = {
         "rollout": {"batch": ["50%"], "max_unavailable": "1"},
     },
     "everybody joins": SETUP,
+    "everybody is configured": {"kind": "configure", "stack": "shop"},
     "everybody joins in batches": {**SETUP, "rollout": {"batch": ["2"]}},
 }
 
@@ -115,7 +116,7 @@ def check(directory: Path, name: str, command: dict[str, object]) -> None:
         assert all(run.outcome is not None for run in store.runs.of_command(record.id))
         results, rollout = of_command(store, record.id)
     asked = [result for result in results if result.phase == 0]
-    targets = list(json.loads(NAMES)) if command["kind"] == "setup" else list(APPS)
+    targets = list(APPS) if command["kind"] == "deploy" else list(json.loads(NAMES))
     assert sorted(result.instance for result in asked) == sorted(targets), "one outcome each"
     event = str(command["kind"])
     assert journals(directory) == expected(name, event)
@@ -133,6 +134,7 @@ OUTCOMES = {
     "taken back": {"failed": 3, "skipped": 2},
     "a failure is tolerated": {"successful": 4, "failed": 1},
     "everybody joins": {"successful": 6},
+    "everybody is configured": {"successful": 6},
     "everybody joins in batches": {"successful": 6},
 }
 ENDED = {
@@ -145,7 +147,7 @@ ENDED = {
 
 def expected(name: str, event: str) -> Counter[tuple[str, str]]:
     times = 2 if name == "taken back" else 1
-    targets = list(json.loads(NAMES)) if event == "setup" else list(APPS)
+    targets = list(APPS) if event == "deploy" else list(json.loads(NAMES))
     if name == "taken back":
         targets = targets[:3]  # the batches are app1; app2 and app3; app4 and app5
     found = Counter({(each, event): times for each in targets})

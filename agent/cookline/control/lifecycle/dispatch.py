@@ -203,7 +203,7 @@ class Dispatcher:
     def _engine_for(self, command: Command) -> Engine:
         """The durable engine, unless it would only cost its import (see DirectEngine)."""
         with self._launching:
-            if self._durable is None and command.kind not in plan.MOVES and command.rollout is None:
+            if self._durable is None and command.kind not in plan.FOLLOWED and command.rollout is None:
                 self._take_lock()
                 if not self._left():
                     return self._direct

@@ -12,7 +12,6 @@ from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import Member, Step, Wanted
 from cookline.control.lifecycle.rollout import Rollout, batch_numbers
 from cookline.control.lifecycle.turns import supersede
-from cookline.control.stack.weekly import automatic
 from cookline.control.store.identifiers import new_identifier
 from cookline.control.store.runs import ASKED, FOLLOWING, TAKING_BACK, CommandRecord, RunRecord
 from cookline.errors import SelectorError, UsageError, did_you_mean
@@ -52,7 +51,7 @@ class Planner:
         with self.store.database.transaction():
             instances = self.store.instances.of(newest.stack_id)
             names = self.select(revision, command.on, instances)
-            members = self.members(revision, instances, need_power=command.kind in plan.MOVES | {"reboot"})
+            members = self.members(revision, instances, need_power=command.kind in plan.FOLLOWED)
             if command.kind == "plan":
                 waves = [self._look(event, names, members) for event in command.events or PLANNED_EVENTS]
             else:
@@ -70,7 +69,7 @@ class Planner:
             command = Command.from_dict(record.options["command"])
             revision = self.revisions.get(command.stack, record.revision)
             members = self.members(revision, self.store.instances.of(record.stack_id))
-            online = {member.name for member in members if member.state == "online"}
+            online = {member.name for member in members if member.state == "online" or member.was_online}
             entered = {run.instance for run in first if run.event == "setup" and run.outcome == "successful"} & online
             steps = plan.follow_up(record.options["online"], entered, members)
             if record.cancelled is not None:
@@ -109,7 +108,7 @@ class Planner:
                 apps=tuple(apps_of(revision.stack, name)),
                 can_start=need_power and self.hosts.provider(definition.provider).can_start,
                 on_purpose=known[name].stopped_on_purpose,
-                automatic=automatic(definition.schedule, definition.load),
+                was_online=known[name].online,
             )
             for name, definition in revision.stack.instances.items()
             if name in known
@@ -154,17 +153,9 @@ class Planner:
             power = {run: word for run, word in power.items() if word != "off"}
         options: dict[str, Any] = {"command": command.to_dict(), "power": power}
         options["runs"] = [run.id for run in runs if run.outcome is None]
-        options["online"] = [member.name for member in members if member.state == "online"]
+        options["online"] = [member.name for member in members if member.state == "online" or member.was_online]
         self.store.runs.add_command(
-            CommandRecord(
-                command_id,
-                stack_id,
-                command.kind,
-                command.revision or 0,
-                options,
-                command.initiated_by or self.user,
-                time.time(),
-            )
+            CommandRecord(command_id, stack_id, command.kind, command.revision or 0, options, self.user, time.time())
         )
         self.store.runs.add(runs)
         if command.kind == "configure":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cookline.control.lifecycle.snapshots import Snapshots
     from cookline.control.lifecycle.turns import Turns
     from cookline.control.stack.revision import Revision
+    from cookline.control.store.instances import Instance
     from cookline.control.store.runs import RunRecord
     from cookline.control.store.store import Store
     from cookline.control.transport.base import Target
@@ -216,6 +217,13 @@ class Runner:
         if before != state:
             self.progress.tell(part.run.instance, "state", state=state, before=before, command=part.run.command_id)
 
+    def _where_it_was(self, instance: Instance) -> str:
+        """The state in which a rebooted instance was before: a reboot neither sets it up nor makes up for a setup."""
+        if instance.online:
+            return "online"
+        setup = self.store.runs.newest(instance.id, "setup")
+        return "setup_failed" if setup and setup.outcome in ("failed", "expired") else "connection_lost"
+
     def _settle(self, part: Part, verdict: Verdict) -> None:
         """The run's end, the instance's state and its last event, all or nothing."""
         run = part.run
@@ -223,10 +231,13 @@ class Runner:
         ending |= {"totals": dict(verdict.totals), "seconds": verdict.seconds}
         with self.store.database.transaction():
             self.store.runs.finish(run.id, **ending, attempt=verdict.attempt)
-            before = state = self.store.instances.get(run.instance_id).state
+            instance = self.store.instances.get(run.instance_id)
+            before = state = instance.state
             if run.apply:
                 self._remember(part, verdict)
                 state = end_state(part.rule, before, verdict)
+                if part.rule.power == "cycle" and state == "online":
+                    state = self._where_it_was(instance)
                 move(self.store, run.instance_id, state)
         self._tell_state(part, before, state)
         self._tell_outcome(self.store.runs.run(run.id))

@@ -84,6 +84,7 @@ def _standings(instances: Sequence[Instance], revision: int) -> dict[str, Any]:
         "revision": revision,
         "instances": {
             each.name: {"id": each.id, "address": each.address, "private_address": each.address, "state": each.state}
+            | ({"online": True} if each.online else {})
             for each in instances
         },
     }

@@ -27,7 +27,7 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     "booting": ("running_setup", "start_failed", "connection_lost", "stopping", "terminating"),
     "running_setup": ("online", "setup_failed", "connection_lost", "shutting_down"),
     "online": ("running_setup", "rebooting", "shutting_down", "connection_lost", "unassigning", "deregistering", "terminating"),
-    "rebooting": ("online", "running_setup", "connection_lost", "start_failed", "shutting_down"),
+    "rebooting": ("online", "setup_failed", "running_setup", "connection_lost", "start_failed", "shutting_down"),
     # something went wrong; each of these can be tried again, or given up
     "start_failed": ("requested", "stopping", "stopped", "terminating", "deregistering"),
     "setup_failed": (
@@ -91,9 +91,7 @@ def move(store: Store, instance_id: str, wanted: str, **values: Any) -> str:
             raise RunError(reason, hint="`cookline status STACK` shows the states")
         if wanted == "online" and instance.state != "online":
             values["online_since"] = time.time()
-        elif wanted != "online":
+        elif wanted not in ("online", "rebooting"):  # a reboot fires nothing: to everybody else the instance stays online
             values["online_since"] = None
-        if wanted != instance.state:
-            values.setdefault("why", None)
         store.instances.record(instance_id, state=wanted, **values)
     return instance.state

@@ -18,12 +18,16 @@ SPOOL_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Standing:
-    """What the store knows of an instance: its immutable id, where it is, and one of the twenty state words."""
+    """What the store knows of an instance: its immutable id, where it is, and one of the twenty state words.
+
+    `online` is said of an instance that reboots: the others go on to count on it.
+    """
 
     id: str
     address: str | None = None
     private_address: str | None = None
     state: str = "stopped"
+    online: bool = False
 
 
 def snapshot(
@@ -63,7 +67,7 @@ def _instance(name: str, layers: Sequence[str], standing: Standing) -> dict[str,
         "private_address": standing.private_address or standing.address,
         "layers": list(layers),
         "state": standing.state,
-        "online": standing.state == "online",
+        "online": standing.online or standing.state == "online",
     }
 
 

@@ -118,6 +118,13 @@ class Runs:
         rows = self._database.rows("SELECT * FROM runs WHERE instance_id=? ORDER BY id DESC LIMIT ?", (instance_id, limit))
         return [_run(row) for row in rows]
 
+    def newest(self, instance_id: str, event: str) -> RunRecord | None:
+        """The last run of this event on the instance that was carried out."""
+        sql = """SELECT * FROM runs WHERE instance_id=? AND event=? AND apply AND outcome NOT IN ('skipped', 'superseded')
+                 ORDER BY id DESC LIMIT 1"""
+        row = self._database.row(sql, (instance_id, event))
+        return None if row is None else _run(row)
+
     def commands(self, stack_id: str, limit: int = 30) -> list[CommandRecord]:
         """Newest first."""
         rows = self._database.rows("SELECT * FROM commands WHERE stack_id=? ORDER BY id DESC LIMIT ?", (stack_id, limit))
