@@ -25,6 +25,11 @@ EXPORTS = {
     "Directory": "cookline.host.resources.directory",
     "Link": "cookline.host.resources.link",
     "User": "cookline.host.resources.user",
+    "AuthorizedKey": "cookline.host.resources.authorized_key",
+    "Sudoers": "cookline.host.resources.sudoers",
+    "EnvironmentVariable": "cookline.host.resources.environment_variable",
+    "Logrotate": "cookline.host.resources.logrotate",
+    "Limits": "cookline.host.resources.limits",
     "Group": "cookline.host.resources.group",
     "Service": "cookline.host.resources.service",
     "SystemdUnit": "cookline.host.resources.systemd_unit",
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
+    from cookline.host.resources.authorized_key import AuthorizedKey as AuthorizedKey
     from cookline.host.resources.base import Action as Action
     from cookline.host.resources.base import CannotKnow as CannotKnow
     from cookline.host.resources.base import Changes as Changes
@@ -60,17 +66,21 @@ if TYPE_CHECKING:
     from cookline.host.resources.cookbook_file import CookbookFile as CookbookFile
     from cookline.host.resources.cron import Cron as Cron
     from cookline.host.resources.directory import Directory as Directory
+    from cookline.host.resources.environment_variable import EnvironmentVariable as EnvironmentVariable
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
     from cookline.host.resources.group import Group as Group
     from cookline.host.resources.ini_setting import IniSetting as IniSetting
+    from cookline.host.resources.limits import Limits as Limits
     from cookline.host.resources.line_in_file import LineInFile as LineInFile
     from cookline.host.resources.link import Link as Link
+    from cookline.host.resources.logrotate import Logrotate as Logrotate
     from cookline.host.resources.mount import Mount as Mount
     from cookline.host.resources.package import Package as Package
     from cookline.host.resources.release import Release as Release
     from cookline.host.resources.remote_directory import RemoteDirectory as RemoteDirectory
     from cookline.host.resources.service import Service as Service
+    from cookline.host.resources.sudoers import Sudoers as Sudoers
     from cookline.host.resources.swap_file import SwapFile as SwapFile
     from cookline.host.resources.systemd_unit import SystemdUnit as SystemdUnit
     from cookline.host.resources.template import Template as Template

@@ -25,7 +25,7 @@ from cookline.control.providers.container.requirements import require_root
 PREFIX = "cookline-tests-"
 
 # Debian packages that every host of the pool can install; cookline-hello 1.0 and 1.1 come on top.
-PACKAGES = ("haproxy", "postgresql", "python3-psycopg2", "curl")
+PACKAGES = ("haproxy", "postgresql", "python3-psycopg2", "curl", "logrotate", "nftables", "locales", "git")
 
 # A pool of hosts in memory needs this much; where /dev/shm has less (a container's default is 64 MB) the disk must do.
 MEMORY_NEEDED = 4 << 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterable, NamedTuple, Optional, Tuple, Union
 
 from cookline.errors import ResourceError, did_you_mean
@@ -25,6 +26,13 @@ class GroupEntry(NamedTuple):
     name: str
     gid: int
     members: Tuple[str, ...]
+
+
+class Shadow(NamedTuple):
+    """The password field of /etc/shadow, "!" in front when it is locked, and the day of expiry, "" for never."""
+
+    password: str
+    expires: str
 
 
 def parse_passwd(text: str) -> Dict[str, Account]:
@@ -70,13 +78,20 @@ def groups(host: System) -> Dict[str, GroupEntry]:
     return host.remember("group", lambda: parse_group(_text(host, "/etc/group")))  # type: ignore[no-any-return]
 
 
-def password_hash(host: System, name: str) -> Optional[str]:
-    """The second field of /etc/shadow; None without a line."""
+def shadow(host: System, name: str) -> Shadow:
+    """What /etc/shadow says of an account; an empty password and no expiry without a line."""
     for line in _text(host, "/etc/shadow").splitlines():
         fields = line.split(":")
-        if fields[0] == name and len(fields) > 1:
-            return fields[1]
-    return None
+        if fields[0] == name and len(fields) > 7:
+            return Shadow(fields[1], _day(fields[7]))
+    return Shadow("", "")
+
+
+def _day(number: str) -> str:
+    """ "2027-01-31" for a number of days since 1970; empty for none."""
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime(int(number) * 86400)) if re.fullmatch(r"\d{1,6}", number) else ""
 
 
 def uid_of(host: System, owner: Union[str, int]) -> int:

@@ -28,7 +28,9 @@ KINDS = exported(Resource)
 ACTIONS = exported(Action)
 COMMON = set(Resource.__dataclass_fields__)
 # Kinds whose state is a deed or an absence.
-NOT_REMOVED = frozenset({"Execute", "Absent", "PackageUpdates"})
+NOT_REMOVED = frozenset(
+    {"Execute", "Absent", "PackageUpdates", "Script", "HttpRequest", "Reboot", "Hostname", "Timezone", "Locale"}
+)
 
 
 def test_actions() -> None:

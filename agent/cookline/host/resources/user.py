@@ -6,7 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
-from cookline.errors import ResourceUsageError
+from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import accounts
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner
@@ -32,6 +32,9 @@ class User(Resource):
     create_home     make the home when the account is made; by default for accounts that are not `system`
     system          take a number from the system's range
     password_hash   as in shadow(5), from `mkpasswd` or `openssl passwd -6`; "!" locks it. Never shown
+    locked          True keeps its password from being used, False lets it; keys still log in
+    expires         the first day, "2027-01-31", on which nobody can log in; "" for never
+    non_unique      take `uid` although another account has it
     remove_home     with exists=False, remove home and mail too
     exists          False removes the account
 
@@ -49,6 +52,9 @@ class User(Resource):
     create_home: Optional[bool] = field(default=None, kw_only=True)
     system: bool = field(default=False, kw_only=True)
     password_hash: Optional[str] = field(default=None, kw_only=True, repr=False)
+    locked: Optional[bool] = field(default=None, kw_only=True)
+    expires: Optional[str] = field(default=None, kw_only=True)
+    non_unique: bool = field(default=False, kw_only=True)
     remove_home: bool = field(default=False, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
 
@@ -60,6 +66,12 @@ class User(Resource):
         for name in ("shell", "home", "comment", "password_hash"):
             if re.search(r"[:\n]", getattr(self, name) or ""):
                 raise ResourceUsageError(f"User[{self.user}] has a colon or a line's end in its {name}")
+        if self.expires and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(self.expires)):
+            raise ResourceUsageError(f"User[{self.user}] has expires {self.expires!r}; give a day as '2027-01-31', or ''")
+        if self.locked is False and self.password_hash and self.password_hash.startswith("!"):
+            raise ResourceUsageError(f"User[{self.user}] says locked=False, but its password_hash is a locked one")
+        if self.expires is not None:
+            self._set(expires=str(self.expires))
         self._set(groups=tuple(sorted([self.groups] if isinstance(self.groups, str) else self.groups)))
 
     def current(self, host: System) -> State:
@@ -72,9 +84,19 @@ class User(Resource):
             state["group"] = accounts.group_like(host, account.gid, self.group)
         if self.groups:
             state["groups"] = [name for name in self.groups if self._is_in(host, name, account.gid)]
-        if self.password_hash is not None:
-            state["password_hash"] = _hidden(accounts.password_hash(host, self.user) or "")
+        if self._shadowed():
+            state.update(self._shadow(host))
         return state
+
+    def _shadowed(self) -> bool:
+        return self.password_hash is not None or self.locked is not None or self.expires is not None
+
+    def _shadow(self, host: System) -> State:
+        """What only root may read. A password that is locked stays the same password."""
+        shadow = accounts.shadow(host, self.user)
+        locked = shadow.password.startswith("!")
+        password = shadow.password[1:] if locked and self.locked is not None else shadow.password
+        return {"password_hash": _hidden(password), "locked": locked, "expires": shadow.expires}
 
     def _is_in(self, host: System, name: str, primary: int) -> bool:
         group = accounts.groups(host).get(name)
@@ -83,7 +105,7 @@ class User(Resource):
     def desired(self) -> State:
         if not self.exists:
             return dict(ABSENT)
-        names = ("uid", "group", "shell", "home", "comment")
+        names = ("uid", "group", "shell", "home", "comment", "locked", "expires")
         managed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.groups:
             managed["groups"] = list(self.groups)
@@ -100,8 +122,27 @@ class User(Resource):
             options = self._options(changes) + (["--append", "--groups", ",".join(self.groups)] if "groups" in changes else [])
             if options:
                 host.run(["usermod", *options, "--", self.user])
-        if self.exists and "password_hash" in changes:
+        if self.exists:
+            self._apply_shadow(host, changes)
+
+    def _apply_shadow(self, host: System, changes: Changes) -> None:
+        """The lock comes last, as a new password opens it."""
+        if "password_hash" in changes:
             host.run(["chpasswd", "--encrypted"], input=f"{self.user}:{self.password_hash}\n")
+        if "expires" in changes:
+            host.run(["usermod", "--expiredate", self.expires or "", "--", self.user])
+        locked = accounts.shadow(host, self.user).password.startswith("!")
+        if self.locked and not locked:
+            host.run(["usermod", "--lock", "--", self.user])
+        elif self.locked is False and locked:
+            self._unlock(host)
+
+    def _unlock(self, host: System) -> None:
+        """usermod refuses to leave an account without a password, which anybody could enter; so does this."""
+        if accounts.shadow(host, self.user).password in ("!", "!!"):
+            hint = "give it a password_hash, or leave it locked: keys log in all the same"
+            raise ResourceError(f"user {self.user!r} has no password, so it cannot be unlocked", hint=hint)
+        host.run(["usermod", "--unlock", "--", self.user])
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         known = accounts.users(host)
@@ -122,7 +163,8 @@ class User(Resource):
                 host.edit("/etc/group", functools.partial(accounts.with_line, name=name, line=joined))
 
     def _options(self, changes: Changes) -> List[str]:
-        return [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]
+        unique = ["--non-unique"] if self.non_unique and "uid" in changes else []
+        return unique + [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]
 
     def _creation(self, host: System) -> List[str]:
         create_home = not self.system if self.create_home is None else self.create_home
@@ -134,11 +176,11 @@ class User(Resource):
         return options + self._options(managed)
 
     def watched_paths(self) -> List[str]:
-        return ["/etc/passwd", "/etc/group"] + (["/etc/shadow"] if self.password_hash is not None else [])
+        return ["/etc/passwd", "/etc/group"] + (["/etc/shadow"] if self._shadowed() else [])
 
     def declaration(self) -> Dict[str, Any]:
         """Without the password hash; that one is managed is enough."""
-        fields = {name: getattr(self, name) for name in ("user", "group", "exists", "sensitive")}
+        fields = {name: getattr(self, name) for name in ("user", "group", "locked", "expires", "exists", "sensitive")}
         return {**fields, "groups": list(self.groups), "password_hash": None if self.password_hash is None else "managed"}
 
 
