@@ -30,6 +30,13 @@ EXPORTS = {
     "EnvironmentVariable": "cookline.host.resources.environment_variable",
     "Logrotate": "cookline.host.resources.logrotate",
     "Limits": "cookline.host.resources.limits",
+    "SystemdTimer": "cookline.host.resources.systemd_timer",
+    "Hostname": "cookline.host.resources.hostname",
+    "HostsEntry": "cookline.host.resources.hosts_entry",
+    "Timezone": "cookline.host.resources.timezone",
+    "Locale": "cookline.host.resources.locale",
+    "Sysctl": "cookline.host.resources.sysctl",
+    "KernelModule": "cookline.host.resources.kernel_module",
     "Group": "cookline.host.resources.group",
     "Service": "cookline.host.resources.service",
     "SystemdUnit": "cookline.host.resources.systemd_unit",
@@ -70,10 +77,14 @@ if TYPE_CHECKING:
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
     from cookline.host.resources.group import Group as Group
+    from cookline.host.resources.hostname import Hostname as Hostname
+    from cookline.host.resources.hosts_entry import HostsEntry as HostsEntry
     from cookline.host.resources.ini_setting import IniSetting as IniSetting
+    from cookline.host.resources.kernel_module import KernelModule as KernelModule
     from cookline.host.resources.limits import Limits as Limits
     from cookline.host.resources.line_in_file import LineInFile as LineInFile
     from cookline.host.resources.link import Link as Link
+    from cookline.host.resources.locale import Locale as Locale
     from cookline.host.resources.logrotate import Logrotate as Logrotate
     from cookline.host.resources.mount import Mount as Mount
     from cookline.host.resources.package import Package as Package
@@ -82,8 +93,11 @@ if TYPE_CHECKING:
     from cookline.host.resources.service import Service as Service
     from cookline.host.resources.sudoers import Sudoers as Sudoers
     from cookline.host.resources.swap_file import SwapFile as SwapFile
+    from cookline.host.resources.sysctl import Sysctl as Sysctl
+    from cookline.host.resources.systemd_timer import SystemdTimer as SystemdTimer
     from cookline.host.resources.systemd_unit import SystemdUnit as SystemdUnit
     from cookline.host.resources.template import Template as Template
+    from cookline.host.resources.timezone import Timezone as Timezone
     from cookline.host.resources.user import User as User
     from cookline.host.run.node import Node as Node
     from cookline.host.run.node import Outcome as Outcome

@@ -6,13 +6,16 @@ import contextlib
 import os
 import re
 import stat
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import accounts
 from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import restore_context
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 KEY = re.compile(
     r"((?:sk-)?(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-nistp(?:256|384|521))(?:@openssh\.com)?)[ \t]+"
@@ -105,6 +108,19 @@ class AuthorizedKey(Resource):
             old = _read(directory, path)
             _write(directory, self._edited(old), account)
         restore_context(host, path)
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        from cookline.host.overlay import Node
+
+        account = self._account(host)
+        directory = f"{account.home}/.ssh"
+        for path, kind in ((directory, "directory"), (f"{directory}/{FILE}", "file")):
+            found = host.status(path)
+            if found is not None and found.kind != kind:
+                raise ResourceError(f"{path} is a {found.kind}; it is not followed")
+        edited = self._edited(host.read(f"{directory}/{FILE}") or b"")
+        host.put(directory, Node("directory", "0700", account.uid, account.gid))
+        host.put(f"{directory}/{FILE}", Node("file", "0600", account.uid, account.gid, load=lambda: edited))
 
     def _edited(self, old: bytes) -> bytes:
         """The file with the key in its place once, or without it."""

@@ -111,6 +111,10 @@ class EnvironmentVariable(Resource):
         drop_in = f"{self._directory()}/{DROP_IN}"
         if host.status(self._directory()) is None and lines:
             host.make_directory(self._directory())
+        if not host.apply:  # a plan: systemd is told nothing
+            host.write(self.path, _text(lines), mode="0600")
+            host.write(drop_in, self._drop_in())
+            return
         if lines:
             host.write(self.path, _text(lines), mode="0600", uid=0, gid=0)
             if host.read(drop_in) != self._drop_in():

@@ -145,6 +145,8 @@ class User(Resource):
         host.run(["usermod", "--unlock", "--", self.user])
 
     def predict(self, host: Overlay, changes: Changes) -> None:
+        from cookline.host.overlay import Node
+
         known = accounts.users(host)
         old = known.get(self.user)
         number = old.uid if old else accounts.free_number(each.uid for each in known.values())
@@ -156,6 +158,8 @@ class User(Resource):
         comment, shell = self.comment or (old.comment if old else ""), self.shell or (old.shell if old else "/bin/sh")
         line = f"{self.user}:x:{uid}:{gid}:{comment}:{home}:{shell}" if self.exists else None
         host.edit("/etc/passwd", lambda text: accounts.with_line(text, self.user, line))
+        if self.exists and old is None and self._creates_home() and host.status(home) is None:
+            host.put(home, Node("directory", "0755", uid, gid))
         for name in self.groups if self.exists else ():
             entry = accounts.groups(host).get(name)
             if entry is not None and self.user not in entry.members:
@@ -166,9 +170,11 @@ class User(Resource):
         unique = ["--non-unique"] if self.non_unique and "uid" in changes else []
         return unique + [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]
 
+    def _creates_home(self) -> bool:
+        return not self.system if self.create_home is None else self.create_home
+
     def _creation(self, host: System) -> List[str]:
-        create_home = not self.system if self.create_home is None else self.create_home
-        options = ["--create-home" if create_home else "--no-create-home", *(["--system"] if self.system else [])]
+        options = ["--create-home" if self._creates_home() else "--no-create-home", *(["--system"] if self.system else [])]
         if self.group is None and self.user in accounts.groups(host):
             options += ["--gid", self.user]
         options += ["--groups", ",".join(self.groups)] if self.groups else []
