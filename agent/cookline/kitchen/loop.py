@@ -107,7 +107,11 @@ class Loop:
             return
         self._watch()
         self.show("", {"kind": "saved", "files": sorted(map(str, saved))})
-        failed = self._apply(touched, begun) if touched.anything else False
+        hit = self._apply(touched, begun) if touched.anything else []
+        for name, reason in self.standing.items():
+            if name not in hit:
+                self.show(name, {"kind": "standing", "error": reason})
+        failed = any(name in self.standing for name in hit)
         if self.verifying is not None and not failed:
             self._verify(touched)
 
@@ -120,8 +124,8 @@ class Loop:
 
     # -- on the hosts --------------------------------------------------------------------------------------------------
 
-    def _apply(self, touched: Touched, begun: float) -> bool:
-        """Run what a save means on all hosts at once. Returns whether any of them failed."""
+    def _apply(self, touched: Touched, begun: float) -> list[str]:
+        """Run what a save means on all hosts at once. Returns the hosts that it meant."""
         instances = {each.name: each for each in self.store.instances.of(self.stack_id)}
         number = self.store.snapshots.newest(self.stack_id)
         told = snapshot_of(self.revision, list(instances.values()), self.stack_id, store=self.store.id, number=number)
@@ -149,10 +153,7 @@ class Loop:
                 self.show(name, {"kind": "failed_run", "error": str(error)})
 
         self.pool.each(work, [name for name in self.names if name in instances and name in self.revision.stack.instances])
-        for name, error in self.standing.items():
-            if name not in hit:
-                self.show(name, {"kind": "standing", "error": error})
-        return any(name in self.standing for name in hit)
+        return list(dict.fromkeys(hit))
 
     def _run(self, instance: Instance, event: str, recipes: Sequence[str], told: Mapping[str, Any], heard: Heard) -> None:
         own = apps_of(self.revision.stack, instance.name)
