@@ -49,6 +49,8 @@ EXPORTS = {
     "Mount": "cookline.host.resources.mount",
     "SwapFile": "cookline.host.resources.swap_file",
     "RemoteDirectory": "cookline.host.resources.remote_directory",
+    "RemoteFile": "cookline.host.resources.remote_file",
+    "Archive": "cookline.host.resources.archive",
     "Release": "cookline.host.resources.release",
     "Restart": "cookline.host.resources.actions",
     "Reload": "cookline.host.resources.actions",
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
+    from cookline.host.resources.archive import Archive as Archive
     from cookline.host.resources.authorized_key import AuthorizedKey as AuthorizedKey
     from cookline.host.resources.base import Action as Action
     from cookline.host.resources.base import CannotKnow as CannotKnow
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.package import Package as Package
     from cookline.host.resources.release import Release as Release
     from cookline.host.resources.remote_directory import RemoteDirectory as RemoteDirectory
+    from cookline.host.resources.remote_file import RemoteFile as RemoteFile
     from cookline.host.resources.service import Service as Service
     from cookline.host.resources.sudoers import Sudoers as Sudoers
     from cookline.host.resources.swap_file import SwapFile as SwapFile

@@ -181,3 +181,11 @@ def test_a_secret_is_in_no_output_and_in_no_file_but_where_secrets_are_kept(host
     assert os.stat(holders[0]).st_mode & 0o777 == 0o600
     journals = host.run(f"grep -rl {secret} /var/lib/cookline/runs /var/log /tmp /etc /run/log 2>/dev/null")
     assert journals.stdout == ""
+
+
+def test_facts_are_asked_of_the_host(host: LabHost, project: MakeProject) -> None:
+    shop = project(recipes={"setup": "def recipe(node): pass"})
+    assert shop.good("facts", host.name, "os.codename").out == "bookworm\n"
+    assert shop.good("facts", host.name, "--json").json["os"]["family"] == "debian"
+    wrong = shop.cookline("facts", host.name, "os.codenam")
+    assert wrong.status == 2 and "did you mean 'codename'" in wrong.err

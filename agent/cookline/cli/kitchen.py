@@ -189,7 +189,8 @@ def execute(host: Host, command: Annotated[list[str], typer.Argument(help="What 
     """
     import subprocess
 
-    words = command[0] if len(command) == 1 else shlex.join(command)
+    given = command[1:] if command[0] == "--" else command
+    words = given[0] if len(given) == 1 else shlex.join(given)
     done = subprocess.run(
         [*_ssh(_one(host)), words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )

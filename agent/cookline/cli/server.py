@@ -93,8 +93,11 @@ class Settings:
 def _serve(here: Session, socket_path: Path, settings: Settings) -> None:
     from cookline.cli.serving import CommandSocket, LineRunner
     from cookline.control.lifecycle.dispatch import Dispatcher
+    from cookline.control.lifecycle.timers.averages import StoredAverages
+    from cookline.control.lifecycle.timers.tick import Tick
     from cookline.control.server.collector import Collector
     from cookline.control.server.sink import DEFAULT_PORT, Sink
+    from cookline.control.server.ticker import Ticker
     from cookline.control.transport.pool import Pool
 
     ended = threading.Event()
@@ -105,7 +108,9 @@ def _serve(here: Session, socket_path: Path, settings: Settings) -> None:
         dispatcher = stack.enter_context(Dispatcher(here.store, name="cookline server", pool=Pool(warm=True)))
         sink = stack.enter_context(closing(Sink(here.directory, port=DEFAULT_PORT if settings.port < 0 else settings.port)))
         dispatcher.sink = sink.put
-        collector = stack.enter_context(closing(Collector(dispatcher, sink.put, here.warn)))
+        tick = Tick(dispatcher, averages=StoredAverages(sink.store), log=here.warn)
+        collector = stack.enter_context(closing(Collector(dispatcher, sink.put, here.warn, tick)))
+        ticker = stack.enter_context(closing(Ticker(tick)))
         dispatcher.engine()
         runner = LineRunner(dispatcher)
         if settings.listen:
@@ -113,6 +118,7 @@ def _serve(here: Session, socket_path: Path, settings: Settings) -> None:
         # the last to come: whoever waits for the server waits for this socket
         stack.enter_context(closing(CommandSocket(socket_path, runner, ended.set)))
         collector.start()
+        ticker.start()
         here.say(f"commands at {socket_path}, metrics at {sink.access.endpoint} (keys in {here.directory / 'sink.json'})")
         ended.wait()
 

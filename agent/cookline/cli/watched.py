@@ -12,7 +12,8 @@ from watchdog.observers import Observer
 
 from cookline.cli.checkout import Checkout
 from cookline.cli.explain import is_stack
-from cookline.cli.push import author, frozen, newest_number, told
+from cookline.cli.push import author, frozen, newest_number, push_to, told
+from cookline.cli.remote import Server
 from cookline.cli.session import session
 from cookline.errors import CooklineError, UsageError
 
@@ -56,6 +57,7 @@ class _Watching:
         self.changed = threading.Event()
         self.checkout = Checkout(folder)
         self._told: dict[Path, str] = {}
+        self._sent: dict[Path, str] = {}
         self._roots: set[Path] = set()
         self._observer = Observer()
         self._observer.start()
@@ -80,12 +82,24 @@ class _Watching:
         """The folders that the definition is made of."""
         revision = frozen(file, quiet=True)
         roots = self._roots_of(revision)
+        server = Server.of_environment()
+        if server is not None:
+            self._send(server, revision, file)
+            return roots
         before = newest_number(revision.stack.name)
         who, why = self.checkout.standing() or (author(), f"{file.name} changed")
         pushed = session().store.push(revision, author=who, message=self.message or why)
         if pushed.number != before:
             told(pushed, before, revision, as_json=self.as_json)
         return roots
+
+    def _send(self, server: Server, revision: Revision, file: Path) -> None:
+        """To a server on the network, when it is not what was sent last."""
+        if self._sent.get(file) == revision.hash:
+            return
+        _, why = self.checkout.standing() or ("", f"{file.name} changed")
+        push_to(server, revision, self.message or why, as_json=self.as_json)
+        self._sent[file] = revision.hash
 
     def _roots_of(self, revision: Revision) -> set[Path]:
         folders = [cookbook.folder.parent for cookbook in revision.cookbooks.values() if cookbook.folder]

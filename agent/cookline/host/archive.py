@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-from typing import Iterator, Optional, Set, Tuple
+from typing import IO, Iterator, Optional, Set, Tuple
 
 from cookline.errors import ResourceError
 from cookline.host.system import System
@@ -35,7 +35,7 @@ def unpack(host: System, archive: str, directory: str, *, uid: int = -1, gid: in
                     _place(opened, member, directory, uid, gid)
         except (tarfile.TarError, EOFError) as error:
             raise BadArchive(f"{archive} is no archive that can be read: {error}") from None
-        _check_links(directory)
+        check_links(directory)
 
 
 def checked(opened: tarfile.TarFile, max_members: int = MAX_MEMBERS, max_bytes: int = MAX_BYTES) -> Iterator[tarfile.TarInfo]:
@@ -49,7 +49,7 @@ def checked(opened: tarfile.TarFile, max_members: int = MAX_MEMBERS, max_bytes: 
             raise BadArchive(f"the archive has more than {max_members} members")
         if size > max_bytes:
             raise BadArchive(f"the archive unpacks to more than {max_bytes} bytes")
-        name = _inside(member.name, member.name)
+        name = inside(member.name, member.name)
         reason = _refusal(member, name, files, links)
         if reason:
             raise BadArchive(f"the archive's member {member.name!r} {reason}")
@@ -69,13 +69,13 @@ def _refusal(member: tarfile.TarInfo, name: str, files: Set[str], links: Set[str
     if name in links or any("/".join(parts[:count]) in links for count in range(1, len(parts))):
         return "lies behind a link of the archive"
     if member.issym():
-        _inside(member.name, os.path.join(os.path.dirname(name), member.linkname))
-    if member.islnk() and _inside(member.name, member.linkname) not in files:
+        inside(member.name, os.path.join(os.path.dirname(name), member.linkname))
+    if member.islnk() and inside(member.name, member.linkname) not in files:
         return f"is a hard link to {member.linkname!r}, which is no file before it"
     return None
 
 
-def _inside(member: str, path: str) -> str:
+def inside(member: str, path: str) -> str:
     """The path made normal. Raises BadArchive when it is absolute or leads out."""
     normal = os.path.normpath(path)
     if path.startswith("/") or normal == ".." or normal.startswith("../") or "\0" in path or "\\" in path:
@@ -94,12 +94,16 @@ def _place(opened: tarfile.TarFile, member: tarfile.TarInfo, directory: str, uid
         os.link(f"{directory}/{os.path.normpath(member.linkname)}", path)
     else:
         _write(opened, member, path)
+    own(path, directory, uid, gid)
+
+
+def own(path: str, directory: str, uid: int, gid: int) -> None:
+    """Give away the path and its parents below the directory; archives need not list their directories."""
     for each in _new_parents(path, directory):
         os.chown(each, uid, gid, follow_symlinks=False)
 
 
 def _new_parents(path: str, directory: str) -> Tuple[str, ...]:
-    """The path and its parents below the directory; archives need not list their directories."""
     parents = [path]
     while os.path.dirname(parents[-1]) != directory:
         parents.append(os.path.dirname(parents[-1]))
@@ -110,15 +114,19 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
     source = opened.extractfile(member)
     if source is None:
         raise BadArchive(f"the archive's member {member.name!r} has no content")
+    with source:
+        write_file(source, path, executable=bool(member.mode & 0o100))
+
+
+def write_file(source: IO[bytes], path: str, *, executable: bool) -> None:
+    """Nobody but the owner writes to what is unpacked, whatever the archive says."""
     flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW
-    # Nobody but the owner writes to a release, whatever the archive says.
-    mode = 0o755 if member.mode & 0o100 else 0o644
-    with source, open(os.open(path, flags, 0o600), "wb") as target:
+    with open(os.open(path, flags, 0o600), "wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
-        os.fchmod(target.fileno(), mode)
+        os.fchmod(target.fileno(), 0o755 if executable else 0o644)
 
 
-def _check_links(directory: str) -> None:
+def check_links(directory: str) -> None:
     """Links that lead through other links, seen where they really end."""
     root = os.path.realpath(directory)
     for parent, directories, names in os.walk(root):

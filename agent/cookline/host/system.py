@@ -16,6 +16,7 @@ import time
 from typing import (
     TYPE_CHECKING,
     Any,
+    BinaryIO,
     Callable,
     Dict,
     Iterator,
@@ -254,7 +255,7 @@ class System:
     def write(
         self,
         path: str,
-        content: bytes,
+        content: Union[bytes, BinaryIO],
         *,
         mode: Optional[str] = None,
         uid: Optional[int] = None,
@@ -264,6 +265,7 @@ class System:
     ) -> None:
         """Put `content` at `path` whole or not at all: staged beside it, synced, owned, verified, then renamed.
 
+        A file opened for reading is copied in pieces, so that large ones need no memory.
         What is not given (mode, uid, gid) is kept from the file that stands there; a new file is 0644 root:root.
         `verify(staged_path)` raises when the staged file is not good; then nothing has changed. Links are followed.
         """
@@ -275,7 +277,10 @@ class System:
             raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
         with self.change("write", path), self._staged(path) as (descriptor, staged):
             with open(descriptor, "wb") as file:
-                file.write(content)
+                if isinstance(content, bytes):
+                    file.write(content)
+                else:
+                    _copy(content, file)
                 os.fchown(descriptor, *self._ownership(old, uid, gid))
                 os.fchmod(descriptor, int(mode or (old.mode if old else "0644"), 8))
                 file.flush()
@@ -389,3 +394,8 @@ class System:
             yield
         finally:
             self.inside -= 1
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> None:
+    for piece in iter(lambda: source.read(1 << 20), b""):
+        target.write(piece)

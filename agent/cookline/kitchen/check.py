@@ -10,7 +10,7 @@ from typing import Any
 from cookline.control.stack.attributes import merged_attributes
 from cookline.control.stack.events import LIFECYCLE_EVENTS
 from cookline.control.stack.models import Instance
-from cookline.control.stack.revision import Revision, frozen
+from cookline.control.stack.revision import Revision, frozen, unfetched
 from cookline.control.stack.run_list import apps_of, run_list
 from cookline.control.stack.secrets import SecretReference
 from cookline.errors import CooklineError
@@ -48,7 +48,7 @@ def check_stack(path: Path, platforms: Sequence[str]) -> CheckReport:
     """
     from cookline.control.stack.loading import load_stack
 
-    revision = _with_each_layer(frozen(load_stack(path)))
+    revision = _with_each_layer(frozen(load_stack(path), unfetched))
     report = CheckReport(revision.stack.name)
     folders = {name: book.folder for name, book in revision.cookbooks.items() if book.folder is not None}
     for platform in platforms:

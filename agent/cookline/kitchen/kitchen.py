@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cookline.control.sources.fetch import Fetcher, once
 from cookline.control.stack.revision import frozen
 from cookline.control.transport.bundle import bundle
 from cookline.control.transport.conversation import Conversation
@@ -63,6 +64,7 @@ class Kitchen:
     def __init__(self, directory: Path, on_event: OnEvent, *, parallel: int = 1, again: bool = True) -> None:
         self.directory, self.on_event, self.again = directory, on_event, again
         self.parallel = max(1, parallel)
+        self.fetch = once(Fetcher(directory))
         self.records = Records(directory / "kitchen")
         self.hosts = Hosts(self.records)
         self.pool = Pool()
@@ -152,7 +154,7 @@ class Kitchen:
         self.on_event(case.name, {"kind": "phase_failed", "phase": phase, "error": str(error)})
 
     def _converge(self, case: Case, result: Result) -> str:
-        revision = frozen(case.file.definition(case.suite, case.platform, case.name))
+        revision = frozen(case.file.definition(case.suite, case.platform, case.name), self.fetch)
         mock = case.file.snapshot(case.suite)
         address = str(self.records.get(case.name).host.get("address"))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cookline.control.lifecycle.hosts import Hosts
+from cookline.control.sources.fetch import Fetcher, once
 from cookline.control.stack.cookbooks import closure
 from cookline.control.stack.revision import Revision, freeze
 from cookline.control.stack.run_list import apps_of, run_list
@@ -59,7 +60,8 @@ class Loop:
         self.store = Store(directory)
         self.pool = Pool(warm=True)
         self.saves = Saves()
-        self.revision = freeze(path)
+        self._fetch = once(Fetcher(directory))
+        self.revision = freeze(path, fetch=self._fetch)
         pushed = self.store.revisions.get(self.revision.stack.name)
         self.stack_id = pushed.stack_id
         self.names = self._chosen(on)
@@ -95,7 +97,7 @@ class Loop:
         """What follows from one save."""
         begun = time.monotonic()
         try:
-            fresh = freeze(self.path)
+            fresh = freeze(self.path, fetch=self._fetch)
         except CooklineError as error:
             self.standing[""] = str(error)
             self.show("", {"kind": "broken", "error": str(error), "files": sorted(map(str, saved))})

@@ -101,9 +101,8 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 
 @pytest.fixture(scope="module")
-def instance(request: pytest.FixtureRequest) -> Named:
+def instance(request: pytest.FixtureRequest, host: Any) -> Named:
     """The instance that the test's `host` is."""
     what = _told(request)
-    host = request.getfixturevalue("host")
     name = host.backend.get_hostname()
     return Named({"name": name, **what["hosts"][name]})

@@ -1,11 +1,12 @@
 """postgres: the server, and a database with its owner for each entry of the attribute postgres.databases."""
 
 from cookbooks.postgres.resources.database import Database
+from cookbooks.postgres.resources.version import major
 from cookline import Node, Package, Restart, Service, Template
 
 
 def recipe(node: Node) -> None:
-    version = node["postgres"]["version"]
+    version = major(node)
     node.ensure(Package("postgresql"))
     node.ensure(
         Template(f"/etc/postgresql/{version}/main/conf.d/cookline.conf"),

@@ -11,6 +11,7 @@ def test_it_listens_for_other_hosts(host: Host) -> None:
 
 
 def test_every_remote_client_must_show_a_password(host: Host) -> None:
-    rules = [line.split() for line in host.file("/etc/postgresql/15/main/pg_hba.conf").content_string.splitlines()]
+    [version] = host.file("/etc/postgresql").listdir()
+    rules = [line.split() for line in host.file(f"/etc/postgresql/{version}/main/pg_hba.conf").content_string.splitlines()]
     remote = [rule for rule in rules if rule and rule[0] == "host"]
     assert remote and all(rule[-1] == "scram-sha-256" and rule[3].endswith("/32") for rule in remote)

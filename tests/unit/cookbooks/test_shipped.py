@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cookline.control.stack.cookbooks import packaged_cookbooks, packaged_stacks
+from cookline.control.stack.kitchens import PLATFORMS, load_kitchen
 from cookline.control.stack.loading import load_stack
 from cookline.control.stack.run_list import run_list
 
@@ -43,3 +44,9 @@ def test_a_cookbook_has_tests_and_explains_its_attributes(cookbook: str) -> None
     folder: Path = packaged_cookbooks() / cookbook
     assert list(folder.glob("tests/test_*.py"))
     assert all(declared.doc for declared in SHOP.cookbooks[cookbook].attributes.values())
+
+
+@pytest.mark.parametrize("cookbook", sorted(SHOP.cookbooks))
+def test_a_cookbook_has_a_suite_on_each_platform(cookbook: str) -> None:
+    kitchen = load_kitchen(packaged_cookbooks() / cookbook / "kitchen.yml")
+    assert {platform for _, platform in kitchen.pairs()} == set(PLATFORMS)

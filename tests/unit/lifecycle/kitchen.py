@@ -72,7 +72,9 @@ class FakeProvider:
     def reboot(self, names: Sequence[str], progress: Progress) -> None:
         self.calls.append(("reboot", tuple(names)))
 
-    def destroy(self, names: Sequence[str], progress: Progress) -> None: ...
+    def destroy(self, names: Sequence[str], progress: Progress) -> None:
+        self.calls.append(("destroy", tuple(names)))
+        self.running -= set(names)
 
 
 class DiskHost(DummyHost):

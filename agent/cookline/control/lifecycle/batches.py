@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cookline.control.lifecycle import gates
 from cookline.control.lifecycle.before import Before
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.planner import new_run
@@ -21,6 +20,7 @@ from cookline.control.store.runs import ASKED, TAKING_BACK, CommandRecord, RunRe
 from cookline.errors import CooklineError
 
 if TYPE_CHECKING:
+    from cookline.control.lifecycle import gates
     from cookline.control.lifecycle.progress import Progress
     from cookline.control.lifecycle.requests import Revisions
     from cookline.control.lifecycle.runner import Runner
@@ -143,6 +143,8 @@ class Batches:
 
     def _ask(self, batch: str, rollout: Rollout) -> tuple[dict[str, str | None], str]:
         """What the gates said of each instance that is well so far, and of the batch as a whole."""
+        from cookline.control.lifecycle import gates
+
         said: dict[str, str | None] = {}
         well = [run for run in self.runs(batch) if run.outcome == "successful"]
         for text in rollout.gates if well else ():
@@ -159,6 +161,8 @@ class Batches:
         return said, ""
 
     def _pass(self, batch: str, gate: gates.Gate, run: RunRecord, rollout: Rollout, *, whole: bool = False) -> str | None:
+        from cookline.control.lifecycle import gates
+
         command_id, number = parted(batch)
         record = self.store.runs.command(command_id)
         revision = self.revisions.get(_command(record).stack, record.revision)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cookline.errors import CooklineError
+from cookline.errors import AuthenticationError, BecomeError, CooklineError, HostKeyError, PythonMissing, Unreachable
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.dispatch import Dispatcher
@@ -32,7 +32,10 @@ MAX_SEQUENCE = 2**63
 
 @dataclass(frozen=True)
 class Collected:
-    """What came from one host. `error` says why nothing (more) did."""
+    """What came from one host. `error` says why nothing (more) did.
+
+    link  "answered", "silent" (the host did not), "refused" (it did, and we could not go on: a key, a login, the sink)
+    """
 
     instance: str
     metrics: int = 0
@@ -41,22 +44,29 @@ class Collected:
     refused: int = 0
     others: int = 0
     error: str | None = None
+    link: str = "answered"
 
 
 def collect(dispatcher: Dispatcher, instance: Instance, sink: Sink, namespace: str) -> Collected:
     """Everything that the instance's agent has spooled. Never raises for what the host does."""
     counts: Counter[str] = Counter()
     error: str | None = None
+    link = "answered"
     try:
         conversation = dispatcher.conversation(instance)
         for _ in range(ROUNDS):
             if _one_round(dispatcher.store, conversation, instance, sink, namespace, counts) < RECORDS_AT_ONCE:
                 break
     except CooklineError as caught:
-        error = caught.message
-    return Collected(
-        instance.name, counts["metrics"], counts["heartbeats"], counts["findings"], counts["refused"], counts["others"], error
-    )
+        error, link = caught.message, link_of(caught)
+    kinds = ("metrics", "heartbeats", "findings", "refused", "others")
+    return Collected(instance.name, **{kind: counts[kind] for kind in kinds}, error=error, link=link)
+
+
+def link_of(error: CooklineError) -> str:
+    """What an error says of the way to a host (Collected.link)."""
+    there = (HostKeyError, AuthenticationError, BecomeError, PythonMissing)
+    return "silent" if isinstance(error, Unreachable) and not isinstance(error, there) else "refused"
 
 
 def _one_round(

@@ -39,6 +39,7 @@ class Command:
     events      for plan: which events are planned, one after the other
     attributes  for this command alone, over everything else
     revision    None is the newest
+    initiated_by  what gave the command, where no person did: auto-healing, auto-scaling, keepalive, corrective
     power_off   stop and shutdown: False leaves the host running (its state is `stopped` all the same)
     lock_wait   seconds to wait for the lock of a host
     timeout     seconds until a host stops starting resources; None: unlimited (shutdown: the layers' timeout)
@@ -53,6 +54,7 @@ class Command:
     events: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
     comment: str = ""
+    initiated_by: str = ""
     revision: int | None = None
     power_off: bool = True
     lock_wait: float = 0.0

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cookline.control.store.store import Store
 
 BOOTING = ("requested", "pending", "booting")
+# what is asked of the provider before the first wave
+RISING = frozenset({"on", "restart"})
 
 
 class Course:
@@ -40,7 +42,7 @@ class Course:
 
     def shape(self, command_id: str) -> dict[str, int]:
         record = self.store.runs.command(command_id)
-        boots, moves = "on" in record.options["power"].values(), record.kind in plan.FOLLOWED
+        boots, moves = bool(RISING & set(record.options["power"].values())), record.kind in plan.FOLLOWED
         return {"boots": boots, "moves": moves, "batches": len(self.store.rollouts.batches(command_id))}
 
     def planned(self, part: str) -> list[str]:
@@ -72,12 +74,15 @@ class Course:
             return
         revision = self.revisions.get(Command.from_dict(record.options["command"]).stack, record.revision)
         power = record.options["power"]
-        runs = [run for run in self.store.runs.of_command(command_id, 0) if power.get(run.id) == "on" and run.outcome is None]
-        runs = [run for run in runs if not number or run.batch == int(number)]
+        waiting = [run for run in self.store.runs.of_command(command_id, 0) if run.outcome is None]
+        runs = [run for run in waiting if power.get(run.id) in RISING and (not number or run.batch == int(number))]
         runs = [run for run in runs if self._on_its_way(run)]
-        instances = [self.store.instances.get(run.instance_id) for run in runs]
+        instances = {run.id: self.store.instances.get(run.instance_id) for run in runs}
         say = functools.partial(self.progress.tell, "", "progress", command=command_id)
-        errors = self.hosts.power_on(revision, instances, lambda text: say(text=text))
+        stuck = [instance for run, instance in instances.items() if power[run] == "restart"]
+        errors = self.hosts.power_off(stuck, lambda text: say(text=text))
+        rising = [instance for instance in instances.values() if instance.name not in errors]
+        errors |= self.hosts.power_on(revision, rising, lambda text: say(text=text))
         for run in runs:
             if run.instance in errors:
                 self.runner.fail(run.id, errors[run.instance])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cookline.errors import UsageError, did_you_mean
 
@@ -21,6 +22,7 @@ class Member:
     can_start    its provider can power it on and off; False for hosts that are only described (static)
     was_online   it is rebooting and was online before: to the others it is online all the time
     on_purpose   it was stopped by an operator: a command on the whole stack leaves it alone
+    automatic    "by its schedule" or "by the load of its layers" where timers start and stop it: left alone likewise
     apps         apps whose layers it is in
     """
 
@@ -31,6 +33,7 @@ class Member:
     apps: tuple[str, ...] = ()
     can_start: bool = False
     on_purpose: bool = False
+    automatic: str = ""
     was_online: bool = False
 
 
@@ -42,6 +45,7 @@ class Rule:
     accepts    states in which an instance may be targeted; `whole` those that a command on the whole stack means
     during     the state while it runs; `success` and `failure` where it ends; "" leaves the state alone
     power      "on": the provider brings the host up first; "off": it stops it afterwards; "cycle": it reboots it
+    restart    with power "on": a host that can be started is stopped first, whatever it is up to
     """
 
     event: str
@@ -51,6 +55,7 @@ class Rule:
     success: str = ""
     failure: str = ""
     power: str = ""
+    restart: bool = False
 
 
 ONLINE = frozenset({"online"})
@@ -60,12 +65,16 @@ UP = frozenset({"online", "setup_failed", "running_setup"})
 RUNNING = ONLINE | {"setup_failed", "connection_lost", "running_setup", "rebooting", "shutting_down", "stop_failed", "stopping"}
 # states left over by a command whose controller died and which nobody resumed count as well: a new command mends them
 
-_BOOT = {"during": "running_setup", "success": "online", "failure": "setup_failed", "power": "on"}
-_HALT = {"during": "shutting_down", "success": "stopped", "failure": "stop_failed", "power": "off"}
+_BOOT: dict[str, Any] = {"during": "running_setup", "success": "online", "failure": "setup_failed", "power": "on"}
+_HALT: dict[str, Any] = {"during": "shutting_down", "success": "stopped", "failure": "stop_failed", "power": "off"}
 
 RULES: dict[str, Rule] = {
     "setup": Rule("setup", DOWN | UP, DOWN | UP, **_BOOT),
     "start": Rule("setup", DOWN | {"setup_failed"}, DOWN | {"setup_failed"}, **_BOOT),
+    # start_failed: a healing that did not get the host up is tried again
+    "heal": Rule(
+        "setup", frozenset({"connection_lost", "start_failed"}), frozenset({"connection_lost"}), **_BOOT, restart=True
+    ),
     "configure": Rule("configure", ONLINE, ONLINE),
     "deploy": Rule("deploy", ONLINE, ONLINE),
     "undeploy": Rule("undeploy", ONLINE, ONLINE),
@@ -87,7 +96,7 @@ RULES: dict[str, Rule] = {
 # commands on apps: without an explicit target they mean the instances of the app's layers
 OF_APPS = frozenset({"deploy", "undeploy", "rollback"})
 # commands that change who is online, and so are followed by configure
-MOVES = frozenset({"setup", "start", "shutdown", "stop"})
+MOVES = frozenset({"setup", "start", "heal", "shutdown", "stop"})
 # .. and a reboot that fails takes an instance out
 FOLLOWED = MOVES | {"reboot"}
 
@@ -141,9 +150,11 @@ def _why_not(wanted: Wanted, rule: Rule, member: Member) -> str:
         return _state_reason(wanted.kind, member)
     if wanted.names is None and member.on_purpose and rule.power == "on":
         return f"it was stopped on purpose; `cookline start {member.name}` starts it"
+    if wanted.names is None and member.automatic and rule.power == "on" and member.state in DOWN - {"connection_lost"}:
+        return f"it is started {member.automatic}; `cookline start {member.name}` starts it now"
     if wanted.kind in OF_APPS and not set(wanted.apps) & set(member.apps):
         return f"none of its layers ({', '.join(member.layers)}) runs {' or '.join(wanted.apps)}"
-    if rule.power == "cycle" and not member.can_start:
+    if (rule.power == "cycle" or rule.restart) and not member.can_start:
         return "its provider only describes it and cannot reboot it"
     return ""
 
@@ -163,7 +174,7 @@ def _words(states: Iterable[str]) -> str:
 def _power(rule: Rule, member: Member) -> str:
     """What is asked of the provider. Setup on a host that is up asks for nothing; a described host is never powered."""
     if rule.power == "on":
-        return "on" if member.state not in UP else ""
+        return "restart" if rule.restart else "on" if member.state not in UP else ""
     return rule.power if member.can_start else ""
 
 

@@ -12,6 +12,7 @@ from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import Member, Step, Wanted
 from cookline.control.lifecycle.rollout import Rollout, batch_numbers
 from cookline.control.lifecycle.turns import supersede
+from cookline.control.stack.weekly import automatic
 from cookline.control.store.identifiers import new_identifier
 from cookline.control.store.runs import ASKED, FOLLOWING, TAKING_BACK, CommandRecord, RunRecord
 from cookline.errors import SelectorError, UsageError, did_you_mean
@@ -108,6 +109,7 @@ class Planner:
                 apps=tuple(apps_of(revision.stack, name)),
                 can_start=need_power and self.hosts.provider(definition.provider).can_start,
                 on_purpose=known[name].stopped_on_purpose,
+                automatic=automatic(definition.schedule, definition.load),
                 was_online=known[name].online,
             )
             for name, definition in revision.stack.instances.items()
@@ -155,7 +157,15 @@ class Planner:
         options["runs"] = [run.id for run in runs if run.outcome is None]
         options["online"] = [member.name for member in members if member.state == "online" or member.was_online]
         self.store.runs.add_command(
-            CommandRecord(command_id, stack_id, command.kind, command.revision or 0, options, self.user, time.time())
+            CommandRecord(
+                command_id,
+                stack_id,
+                command.kind,
+                command.revision or 0,
+                options,
+                command.initiated_by or self.user,
+                time.time(),
+            )
         )
         self.store.runs.add(runs)
         if command.kind == "configure":

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from cookline.control.lifecycle.gates import Gate
 from cookline.errors import UsageError
 
 SHARE = re.compile(r"(\d{1,6})(%?)")
@@ -49,6 +48,8 @@ class Rollout:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Rollout:
         """Raises UsageError for keys, sizes or gates that no rollout has."""
+        from cookline.control.lifecycle.gates import Gate
+
         unknown = sorted(set(data) - {each.name for each in fields(cls)})
         if unknown:
             raise UsageError(f"a rollout knows no {', '.join(unknown)}")

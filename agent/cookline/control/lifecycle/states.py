@@ -93,5 +93,7 @@ def move(store: Store, instance_id: str, wanted: str, **values: Any) -> str:
             values["online_since"] = time.time()
         elif wanted not in ("online", "rebooting"):  # a reboot fires nothing: to everybody else the instance stays online
             values["online_since"] = None
+        if wanted != instance.state:
+            values.setdefault("why", None)
         store.instances.record(instance_id, state=wanted, **values)
     return instance.state

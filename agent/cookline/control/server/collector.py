@@ -7,13 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from cookline.control.lifecycle.collect import Collected, collect
+from cookline.control.lifecycle.collect import Collected, collect, link_of
 from cookline.control.stack.revision import Revision
 from cookline.control.stack.secrets import Resolver
 from cookline.errors import CooklineError
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.dispatch import Dispatcher
+    from cookline.control.lifecycle.timers.tick import Tick
     from cookline.control.server.sink import Put
     from cookline.control.store.instances import Instance
 
@@ -27,10 +28,13 @@ LISTENING = frozenset({"online", "setup_failed", "running_setup", "connection_lo
 
 
 class Collector:
-    """Collects from every host of every stack; `put` is the embedded sink, used where a stack names no endpoint."""
+    """Collects from every host of every stack; `put` is the embedded sink, used where a stack names no endpoint.
 
-    def __init__(self, dispatcher: Dispatcher, put: Put, log: Callable[[str], None]) -> None:
-        self.dispatcher, self.put, self.log = dispatcher, put, log
+    `tick` is told of each host that was asked, so that it knows who is silent.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, put: Put, log: Callable[[str], None], tick: Tick | None = None) -> None:
+        self.dispatcher, self.put, self.log, self.tick = dispatcher, put, log, tick
         self._sinks: dict[tuple[str, int], tuple[Put, str, float]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
@@ -54,6 +58,8 @@ class Collector:
     def collect_all(self) -> list[Collected]:
         store = self.dispatcher.store
         instances = [each for stack in store.revisions.stacks() for each in self._listening(stack)]
+        if self.tick is not None:
+            self.tick.silence.keep({each.id for each in instances})
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="collect") as threads:
             return list(threads.map(self.collect_one, instances))
 
@@ -67,11 +73,13 @@ class Collector:
             put, namespace, _ = self._sink(instance)
             collected = collect(self.dispatcher, instance, put, namespace)
         except CooklineError as error:
-            collected = Collected(instance.name, error=error.message)
+            collected = Collected(instance.name, error=error.message, link=link_of(error))
         except Exception as error:  # one host or sink must not end the collecting of all others
-            collected = Collected(instance.name, error=f"{type(error).__name__}: {error}")
+            collected = Collected(instance.name, error=f"{type(error).__name__}: {error}", link="refused")
         if collected.error:
             self.log(f"{instance.name}: {collected.error}")
+        if self.tick is not None:
+            self.tick.heard(instance, collected)
         return collected
 
     def _sink(self, instance: Instance) -> tuple[Put, str, float]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The smallest scope that reaches each command; what is not listed needs the largest.
 SCOPE_OF = {
-    "show": ("app", "diff", "drift", "explain", "facts", "history", "plan", "runs", "show", "status"),
+    "show": ("app", "diff", "docs", "drift", "explain", "facts", "history", "plan", "runs", "show", "status"),
     "deploy": ("attach", "cancel", "configure", "deploy", "resume", "rollback", "run", "setup", "undeploy", "pause", "abort"),
 }
 # A wrong token costs its sender this long, so that guessing is slow.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cookline.control.stack.artifact import Artifact, artifact, packed
-from cookline.control.stack.revision import local_only
+from cookline.control.stack.revision import Fetch, local_only
 from cookline.control.stack.secrets import Resolver
 from cookline.errors import SourceError
-from cookline.protocol import content_hash
+from cookline.protocol import canonical_json, content_hash
 
 if TYPE_CHECKING:
     from cookline.control.stack.definition import Definition
@@ -100,6 +100,21 @@ class Fetcher:
             )
         made = packed(entries(content, name, strip=source.strip), name)
         return made, {"archive_sha256": found, **stood}
+
+
+def once(fetch: Fetch) -> Fetch:
+    """The same, and what is not local is fetched once only: for a process that freezes after every save."""
+    fetched: dict[str, tuple[Artifact, Stood]] = {}
+
+    def remembering(definition: Definition, app: str, source: Source) -> tuple[Artifact, Stood]:
+        if source.type == "local":
+            return fetch(definition, app, source)
+        key = canonical_json(source.plain())
+        if key not in fetched:
+            fetched[key] = fetch(definition, app, source)
+        return fetched[key]
+
+    return remembering
 
 
 def masked(text: str, resolver: Resolver) -> str:

@@ -92,7 +92,7 @@ def _check_source(document: Document, where: Where, directory: Path, path: str) 
 
 def check_recipes(document: Document, cookbooks: Mapping[str, Cookbook], unreadable: set[str]) -> None:
     """Every recipe of every layer is a file of a cookbook on the search path."""
-    from cookline.control.stack.models import RECIPE
+    from cookline.control.stack.values import RECIPE
 
     for name, layer in _mapping(document.data, "layers").items():
         for event in LIFECYCLE_EVENTS:

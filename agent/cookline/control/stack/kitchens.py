@@ -26,9 +26,10 @@ from cookline.control.stack.cookbooks import Cookbook, find_cookbooks, packaged_
 from cookline.control.stack.definition import Definition
 from cookline.control.stack.document import Document
 from cookline.control.stack.events import LIFECYCLE_EVENTS
-from cookline.control.stack.models import App, Attributes, Instance, Model, Name, Names, Recipes, Stack, Texts, _error, _mapping
+from cookline.control.stack.models import App, Instance, Model, Recipes, Stack
 from cookline.control.stack.problems import Where, raise_problems, shown
 from cookline.control.stack.scalars import described
+from cookline.control.stack.values import Attributes, Name, Names, Texts, as_mapping, wrong
 from cookline.errors import StackError, did_you_mean
 
 FILE = "kitchen.yml"
@@ -40,7 +41,7 @@ NEIGHBOURS = "192.0.2."
 
 
 def _platforms(value: Any) -> Any:
-    return {name: {} for name in value} if isinstance(value, (list, tuple)) else _mapping(value)
+    return {name: {} for name in value} if isinstance(value, (list, tuple)) else as_mapping(value)
 
 
 def _recipes(value: Any) -> Any:
@@ -49,11 +50,11 @@ def _recipes(value: Any) -> Any:
 
 def _snapshot(value: Any) -> Any:
     if value is not None and not isinstance(value, (str, dict)):
-        raise _error(f"wants a mapping or the name of a JSON file, not {described(value)}")
+        raise wrong(f"wants a mapping or the name of a JSON file, not {described(value)}")
     return value
 
 
-Settings = Annotated[dict[str, Any], BeforeValidator(_mapping)]
+Settings = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
 class Platform(Model):
@@ -74,7 +75,7 @@ class Suite(Model):
     events: Texts = ()
     attributes: Attributes = Field(default_factory=dict)
     snapshot: Annotated[Any, BeforeValidator(_snapshot)] = None
-    apps: Annotated[dict[Name, App], BeforeValidator(_mapping)] = Field(default_factory=dict)
+    apps: Annotated[dict[Name, App], BeforeValidator(as_mapping)] = Field(default_factory=dict)
     platforms: Names = ()
     excludes: Names = ()
     provider: str | None = None
@@ -84,15 +85,15 @@ class Suite(Model):
     @model_validator(mode="after")
     def _one_source(self) -> Suite:
         if (self.recipes is None) == (self.stack is None):
-            raise _error("needs either `recipes` or a `stack` with a `layer`")
+            raise wrong("needs either `recipes` or a `stack` with a `layer`")
         if (self.stack is None) != (self.layer is None):
-            raise _error("needs `stack` and `layer` together")
+            raise wrong("needs `stack` and `layer` together")
         return self
 
 
 class KitchenModel(Model):
     cookbooks: Texts = ()
-    providers: Annotated[dict[Name, Settings], BeforeValidator(_mapping)] = Field(default_factory=dict)
+    providers: Annotated[dict[Name, Settings], BeforeValidator(as_mapping)] = Field(default_factory=dict)
     platforms: Annotated[dict[Name, Platform], BeforeValidator(_platforms), Field(min_length=1)] = Field(
         default_factory=lambda: {name: Platform() for name in PLATFORMS}
     )

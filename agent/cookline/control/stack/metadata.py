@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cookline.control.stack.document import Document
-from cookline.control.stack.models import Model, Names, Texts, _error, _mapping, _named, _tuple
+from cookline.control.stack.models import Model
 from cookline.control.stack.scalars import described
 from cookline.control.stack.secrets import SecretReference
+from cookline.control.stack.values import Names, Texts, as_mapping, as_tuple, named, wrong
 from cookline.errors import did_you_mean
 
 TypeName = Literal["string", "integer", "number", "boolean", "list", "list[string]", "list[integer]", "mapping", "any"]
@@ -36,7 +37,7 @@ WANTED = {
 
 AttributeName = Annotated[
     str,
-    _named(
+    named(
         re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"),
         "an attribute's name: letters, digits, '_' and '-'; a dot goes into a mapping",
     ),
@@ -50,7 +51,7 @@ class AttributeType(Model):
     default: Any = None
     required: bool = False
     doc: str = ""
-    choices: Annotated[tuple[Any, ...], BeforeValidator(_tuple)] = ()
+    choices: Annotated[tuple[Any, ...], BeforeValidator(as_tuple)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -60,13 +61,13 @@ class AttributeType(Model):
     @model_validator(mode="after")
     def _sensible(self) -> AttributeType:
         if self.required and "default" in self.model_fields_set:
-            raise _error("has a default, so that `required` would never be asked for")
+            raise wrong("has a default, so that `required` would never be asked for")
         return self
 
 
 def _version(text: str) -> str:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9}){0,3}", text):
-        raise _error(f"{text[:40]!r} is no version: write three numbers, such as 1.4.0")
+        raise wrong(f"{text[:40]!r} is no version: write three numbers, such as 1.4.0")
     return text
 
 
@@ -80,7 +81,7 @@ class Metadata(Model):
     maintainer: str = ""
     depends: Names = ()
     supports: Texts = ()
-    attributes: Annotated[dict[AttributeName, AttributeType], BeforeValidator(_mapping)] = Field(default_factory=dict)
+    attributes: Annotated[dict[AttributeName, AttributeType], BeforeValidator(as_mapping)] = Field(default_factory=dict)
 
 
 def check_declarations(metadata: Metadata, document: Document) -> None:

@@ -5,130 +5,40 @@ Values are checked as they are written: a number in quotes is text, so is `yes`.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cookline.control.stack import ec2_settings
-from cookline.control.stack.scalars import described
-from cookline.control.stack.secrets import SecretReference, to_plain
+from cookline.control.stack.secrets import to_plain
+from cookline.control.stack.values import (
+    BUCKET,
+    ENDPOINT,
+    GIT_REVISION,
+    PYTHON,
+    SHA256,
+    USER,
+    Address,
+    Attributes,
+    Environment,
+    HostName,
+    Hours,
+    Minutes,
+    Name,
+    Names,
+    RecipeList,
+    Seconds,
+    SecretOnly,
+    SecretText,
+    Texts,
+    Threshold,
+    as_mapping,
+    named,
+    wrong,
+)
+from cookline.control.stack.weekly import automatic
 
-# features O2: 200 characters of [A-Za-z0-9_.-]; the first one no dot or dash, as names become paths and arguments.
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
-# An instance's name becomes its host name (RFC 1123: 63 characters).
-HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-RECIPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:::[A-Za-z0-9_][A-Za-z0-9_-]*)?")
-ADDRESS = re.compile(r"[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]{0,254}")
-DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,7})s)?")
-
-# features O51 and O58
-VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
-VARIABLE_VALUE_LENGTH = 256
-ENVIRONMENT_BYTES = 20 * 1024
-CUSTOM_DATA_BYTES = 120 * 1024
-
-
-def _error(sentence: str) -> PydanticCustomError:
-    return PydanticCustomError("cookline", "{sentence}", {"sentence": sentence})
-
-
-def seconds(value: Any) -> float:
-    """`30m`, `1h30m`, `120s`, `120` as seconds. Raises PydanticCustomError."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 10**9:
-        return float(value)
-    parts = DURATION.fullmatch(value) if isinstance(value, str) and value else None
-    if parts is None:
-        raise _error(f"wants a time such as 90s, 30m or 1h30m, not {described(value)}")
-    hours, minutes, rest = (int(part or 0) for part in parts.groups())
-    return float(hours * 3600 + minutes * 60 + rest)
-
-
-def _tuple(value: Any) -> Any:
-    """Lists stay what they are; nothing is an empty list; anything else is refused in our words."""
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
-    if value is None:
-        return ()
-    raise _error(f"wants a list, not {described(value)}" + (f"; write [{value}]" if isinstance(value, str) else ""))
-
-
-def _mapping(value: Any) -> Any:
-    return {} if value is None else value
-
-
-def _named(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise _error(f"{text[:60]!r} is not {what}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _recipe(text: str) -> str:
-    if not RECIPE.fullmatch(text):
-        raise _error(f"{text[:60]!r} is no recipe: write cookbook::recipe, or cookbook for cookbook::default")
-    return text if "::" in text else f"{text}::default"
-
-
-def _address(text: str) -> str:
-    if not ADDRESS.fullmatch(text):
-        raise _error(f"{text[:60]!r} is no host name or IP address")
-    return text
-
-
-def _custom_data(value: dict[str, Any]) -> dict[str, Any]:
-    size = len(json.dumps(to_plain(value)).encode())
-    if size > CUSTOM_DATA_BYTES:
-        raise _error(f"is too large: {size} bytes as JSON (maximum is 120 KB)")
-    return value
-
-
-def _environment_value(value: Any) -> str | SecretReference:
-    if isinstance(value, SecretReference):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        quotes = "; write it in quotes" if isinstance(value, (bool, float)) else ""
-        raise _error(f"wants text, not {described(value)}{quotes}")
-    if len(value) > VARIABLE_VALUE_LENGTH:
-        raise _error(f"has {len(value)} characters (maximum is {VARIABLE_VALUE_LENGTH})")
-    if not value.isprintable():
-        raise _error("holds a character that cannot be printed")
-    return value
-
-
-def _environment(value: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(to_plain(value)).encode()) > ENVIRONMENT_BYTES:
-        raise _error("is too large (maximum is 20 KB)")
-    return value
-
-
-def _secret_or_text(value: Any) -> Any:
-    if not isinstance(value, (str, SecretReference)):
-        raise _error(f"wants text or a !secret, not {described(value)}")
-    return value
-
-
-def _secret_only(value: Any) -> Any:
-    if not isinstance(value, SecretReference):
-        raise _error("wants a !secret, such as `!secret env:NAME` or `!secret file:PATH`")
-    return value
-
-
-NAME_RULE = "a name: at most 200 of A-Z, a-z, 0-9, '_', '.' and '-', the first one no '.' or '-'"
-HOST_RULE = "a host's name: at most 63 letters, digits and '-'"
-VARIABLE_RULE = "a variable's name: at most 64 of A-Z, a-z, 0-9 and '_', no digit first"
-USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}")
-PYTHON = re.compile(r"[A-Za-z0-9_./+-]{1,200}")
-# No leading dash: these become arguments of git.
-GIT_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@+-]{0,199}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 FIELDS_OF_SOURCE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # type: (fields that it needs, fields that it may have)
     "local": (("path",), ()),
@@ -147,22 +57,6 @@ URL_RULES = {
     "git": "https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, or the path of a repository",
     "archive": "http:// or https://, without user and password",
 }
-ENDPOINT = re.compile(r"https?://[^\s/@]+(?:/\S*)?")
-
-Name = Annotated[str, _named(NAME, NAME_RULE)]
-HostName = Annotated[str, _named(HOST_NAME, HOST_RULE)]
-VariableName = Annotated[str, _named(VARIABLE_NAME, VARIABLE_RULE)]
-Seconds = Annotated[float, BeforeValidator(seconds, json_schema_input_type=str | float)]
-RecipeAddress = Annotated[str, AfterValidator(_recipe)]
-Address = Annotated[str, AfterValidator(_address)]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_tuple)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
-RecipeList = Annotated[tuple[RecipeAddress, ...], BeforeValidator(_tuple)]
-Attributes = Annotated[dict[str, Any], BeforeValidator(_mapping), AfterValidator(_custom_data)]
-EnvironmentValue = Annotated[Any, BeforeValidator(_environment_value, json_schema_input_type=str | int)]
-Environment = Annotated[dict[VariableName, EnvironmentValue], BeforeValidator(_mapping), AfterValidator(_environment)]
-SecretOnly = Annotated[Any, BeforeValidator(_secret_only, json_schema_input_type=str)]
-SecretText = Annotated[Any, BeforeValidator(_secret_or_text, json_schema_input_type=str)]
 
 
 class Model(BaseModel):
@@ -224,6 +118,50 @@ class Drift(Model):
     watch: bool = True
 
 
+class Schedule(Model):
+    """When a time-based instance runs, by hours of UTC: `8-18` from 8:00 to 18:00, `9` that one hour, or a list of such.
+
+    What is not named is off. `weekdays`, `weekend` and `daily` add to their days (features O32).
+    """
+
+    monday: Hours = ()
+    tuesday: Hours = ()
+    wednesday: Hours = ()
+    thursday: Hours = ()
+    friday: Hours = ()
+    saturday: Hours = ()
+    sunday: Hours = ()
+    weekdays: Hours = ()
+    weekend: Hours = ()
+    daily: Hours = ()
+
+
+class Thresholds(Model):
+    """When a layer changes its size: averages over its instances, -1 turns one off.
+
+    cpu        percent in use
+    memory     percent in use
+    load       average over one minute
+    wait       for so long each minute must say the same
+    ignore     after a change, for so long nothing is looked at
+    instances  how many are started or stopped at once
+    """
+
+    cpu: Threshold = -1
+    memory: Threshold = -1
+    load: Threshold = -1
+    wait: Minutes = 300.0
+    ignore: Minutes = 300.0
+    instances: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class Scaling(Model):
+    """The load at which instances with `load: true` are started (any of `up` is exceeded) and stopped (all is below `down`)."""
+
+    up: Thresholds | None = None
+    down: Thresholds | None = None
+
+
 class Layer(Model):
     """A role: what its instances run. `name` is for people; the key in `layers` is what everything else refers to."""
 
@@ -233,6 +171,7 @@ class Layer(Model):
     shutdown_timeout: Seconds = 120.0  # features O22
     drift: Drift = Drift()
     auto_heal: bool = True  # features O35
+    scaling: Scaling | None = None  # features O33
 
 
 class Instance(Model):
@@ -243,24 +182,35 @@ class Instance(Model):
     transport: Literal["ssh", "local", "dummy"] = "ssh"
     address: Address | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    user: Annotated[str, _named(USER, "a user's name")] | None = None
+    user: Annotated[str, named(USER, "a user's name")] | None = None
     identity_file: str | None = None
     ssh_config: str | None = None
     connect_timeout: Seconds = 10.0
-    python: Annotated[str, _named(PYTHON, "the path of a Python on the host")] = "python3"
+    python: Annotated[str, named(PYTHON, "the path of a Python on the host")] = "python3"
     become: bool = True
     bootstrap: Literal["apt"] | None = None
     report: Literal["ssh", "https"] | None = None
+    schedule: Schedule | None = None
+    load: bool = False
     attributes: Attributes = {}
-    settings: Annotated[dict[str, Any], BeforeValidator(_mapping)] = {}
+    settings: Annotated[dict[str, Any], BeforeValidator(as_mapping)] = {}
 
     @model_validator(mode="after")
     def _reachable(self) -> Instance:
         if self.provider == "static" and self.transport == "ssh" and self.address is None:
-            raise _error("needs an `address`: its provider is static")
-        wrong = ec2_settings.problem(self.settings) if self.provider == "ec2" else None
-        if wrong:
-            raise _error(wrong)
+            raise wrong("needs an `address`: its provider is static")
+        problem = ec2_settings.problem(self.settings) if self.provider == "ec2" else None
+        if problem:
+            raise wrong(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _started_by_one(self) -> Instance:
+        if self.schedule is not None and self.load:
+            raise wrong("has a `schedule` and `load: true`: an instance is started by one of them")
+        if automatic(self.schedule, self.load) and self.provider == "static":
+            word = "schedule" if self.schedule is not None else "load"
+            raise wrong(f"has `{word}`: its provider, static, cannot start and stop it")
         return self
 
 
@@ -277,18 +227,18 @@ class Source(Model):
     type: Literal["local", "git", "archive", "s3"] = "local"
     path: str | None = None
     url: str | None = None
-    revision: Annotated[str, _named(GIT_REVISION, "a branch, a tag or a full hash")] | None = None
+    revision: Annotated[str, named(GIT_REVISION, "a branch, a tag or a full hash")] | None = None
     submodules: bool = True
     deploy_key: SecretOnly | None = None
-    user: Annotated[str, _named(USER, "a user's name")] | None = None
+    user: Annotated[str, named(USER, "a user's name")] | None = None
     password: SecretOnly | None = None
-    sha256: Annotated[str, _named(SHA256, "a sha256: 64 digits of 0-9 and a-f")] | None = None
+    sha256: Annotated[str, named(SHA256, "a sha256: 64 digits of 0-9 and a-f")] | None = None
     strip: Annotated[int, Field(ge=0, le=20)] = 0
-    bucket: Annotated[str, _named(BUCKET, "the name of a bucket")] | None = None
+    bucket: Annotated[str, named(BUCKET, "the name of a bucket")] | None = None
     key: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     version: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] | None = None
-    endpoint: Annotated[str, _named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
+    endpoint: Annotated[str, named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
     access_key: SecretOnly | None = None
     secret_key: SecretOnly | None = None
 
@@ -297,12 +247,12 @@ class Source(Model):
         needed, allowed = FIELDS_OF_SOURCE[self.type]
         for name in needed:
             if getattr(self, name) is None:
-                raise _error(f"needs `{name}`: its type is {self.type}")
+                raise wrong(f"needs `{name}`: its type is {self.type}")
         for name in self.model_fields_set - {"type", *needed, *allowed}:
             if getattr(self, name) != type(self).model_fields[name].get_default():
-                raise _error(f"has `{name}`, which a source of type {self.type} does not know")
+                raise wrong(f"has `{name}`, which a source of type {self.type} does not know")
         if self.url is not None and not URLS[self.type].fullmatch(self.url):
-            raise _error(f"has the url {self.url[:100]!r}; a source of type {self.type} takes {URL_RULES[self.type]}")
+            raise wrong(f"has the url {self.url[:100]!r}; a source of type {self.type} takes {URL_RULES[self.type]}")
         return self
 
 
@@ -323,7 +273,7 @@ class Metrics(Model):
     `ca` is the path of a PEM file on the hosts; None trusts what the host trusts.
     """
 
-    endpoint: Annotated[str, _named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
+    endpoint: Annotated[str, named(ENDPOINT, "an address such as https://HOST:PORT")] | None = None
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "us-east-1"
     period: Annotated[Seconds, Field(ge=1, le=86400)] = 60.0
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#:-]{1,255}$")] = "AWS/OpsWorks"
@@ -335,7 +285,7 @@ class Metrics(Model):
     @model_validator(mode="after")
     def _complete(self) -> Metrics:
         if self.report == "https" and self.endpoint is None:
-            raise _error("`report: https` needs an `endpoint`")
+            raise wrong("`report: https` needs an `endpoint`")
         return self
 
 
@@ -345,10 +295,12 @@ class Stack(Model):
     stack: Name
     cookbooks: Texts = ()
     attributes: Attributes = {}
-    layers: Annotated[dict[Name, Layer], BeforeValidator(_mapping)] = {}
-    instances: Annotated[dict[HostName, Instance], BeforeValidator(_mapping)] = {}
-    apps: Annotated[dict[Name, App], BeforeValidator(_mapping)] = {}
+    layers: Annotated[dict[Name, Layer], BeforeValidator(as_mapping)] = {}
+    instances: Annotated[dict[HostName, Instance], BeforeValidator(as_mapping)] = {}
+    apps: Annotated[dict[Name, App], BeforeValidator(as_mapping)] = {}
     metrics: Metrics = Metrics()
+    # how long an agent may be silent (features O34); it beats once a minute
+    keepalive: Annotated[Seconds, Field(ge=120, le=86400)] = 300.0
 
     @property
     def name(self) -> str:

@@ -165,6 +165,13 @@ def local_only(definition: Definition, app: str, source: Source) -> tuple[Artifa
     return artifact(definition.path(source.path)), {}
 
 
+def unfetched(definition: Definition, app: str, source: Source) -> tuple[Artifact, Mapping[str, Any]]:
+    """A Fetch for those who run recipes without their apps: what is not local is empty."""
+    from cookline.control.stack.artifact import packed
+
+    return local_only(definition, app, source) if source.type == "local" else (packed([], app), {})
+
+
 def frozen(definition: Definition, fetch: Fetch | None = None) -> Revision:
     """`definition` with the contents of its cookbooks and apps as they are now."""
     trees: dict[str, str] = {}

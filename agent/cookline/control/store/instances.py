@@ -24,6 +24,7 @@ class Instance:
     heartbeat           when the resident agent was last known alive
     owed                later actions that the last run left behind
     stopped_on_purpose  by `cookline stop` or `shutdown`: a command on the whole stack leaves it alone
+    why                 why it is in its state, where no run says it
     acknowledged        highest spool sequence that was taken over
     draining            the command for which balancers leave it out at the moment
     facts               what its last run said of the host (os, cpu, ..)
@@ -51,6 +52,7 @@ class Instance:
     acknowledged: int = 0
     draining: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    why: str | None = None
 
     @property
     def online(self) -> bool:

@@ -71,4 +71,13 @@ ALTER TABLE instances ADD COLUMN draining TEXT;
 ALTER TABLE instances ADD COLUMN facts TEXT NOT NULL DEFAULT '{}' /* JSON: as the last run reported them */
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, ACCESS, ROLLOUTS)
+# What the server's tick remembers: by instance, or by "stack id-layer"; `due` is when it may act again. Why an instance is in
+# its state, where no run says it.
+TIMERS = """
+CREATE TABLE timers (
+  subject TEXT NOT NULL, kind TEXT NOT NULL, due REAL NOT NULL, data TEXT NOT NULL DEFAULT '{}' /* JSON */,
+  PRIMARY KEY (subject, kind));
+ALTER TABLE instances ADD COLUMN why TEXT
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, ACCESS, ROLLOUTS, TIMERS)

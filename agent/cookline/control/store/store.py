@@ -20,6 +20,7 @@ from cookline.control.store.rollouts import Rollouts
 from cookline.control.store.runs import Runs
 from cookline.control.store.snapshots import Snapshots
 from cookline.control.store.spool import Spools
+from cookline.control.store.timers import Timers
 
 
 class Blob(Protocol):
@@ -48,7 +49,7 @@ class Store:
     """`.cookline` (mode 0700, made when it is missing) and what lies in it.
 
     id         of this store: two laptops are two stores
-    database   revisions instances runs rollouts snapshots findings spools tokens audit: its tables
+    database   revisions instances runs rollouts snapshots findings spools tokens audit timers: its tables
     blobs      contents by hash; reports: the events of each run
     """
 
@@ -69,6 +70,7 @@ class Store:
         self.spools = Spools(self.database)
         self.tokens = Tokens(self.database)
         self.audit = Audit(self.database)
+        self.timers = Timers(self.database)
 
     def push(self, revision: Frozen, *, author: str, message: str = "") -> Pushed:
         """Keep a frozen revision with all its contents, and bring the table of instances in line with it."""

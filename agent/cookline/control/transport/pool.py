@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,10 @@ Result = TypeVar("Result")
 DEFAULT_WIDTH = 50
 
 
+# Transport -> module beside this one and class; imported when a target asks for it.
+TRANSPORTS = {"ssh": ("ssh", "SshTransport"), "local": ("local", "LocalTransport"), "dummy": ("dummy", "DummyTransport")}
+
+
 class Pool:
     """One open connection for each target, made when it is first asked for.
 
@@ -36,7 +41,8 @@ class Pool:
     ) -> None:
         self.width = width
         self._ready = ReadySessions(self) if warm else None
-        self._transports = dict(transports) if transports is not None else _default_transports()
+        self._transports = dict(transports) if transports is not None else {}
+        self._known = dict.fromkeys(self._transports, ("", "")) if transports is not None else TRANSPORTS
         self._open: dict[str, Connection] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -59,13 +65,15 @@ class Pool:
             return connection
 
     def _transport(self, target: Target) -> Transport:
-        try:
-            return self._transports[target.transport]
-        except KeyError:
-            known = ", ".join(sorted(self._transports))
-            raise UsageError(
-                f"{target.instance}: there is no transport {target.transport!r}", hint=f"known are: {known}"
-            ) from None
+        name = target.transport
+        if name not in self._known:
+            hint = f"known are: {', '.join(sorted(self._known))}"
+            raise UsageError(f"{target.instance}: there is no transport {name!r}", hint=hint)
+        with self._lock:
+            if name not in self._transports:
+                module, kind = TRANSPORTS[name]
+                self._transports[name] = getattr(importlib.import_module(f"cookline.control.transport.{module}"), kind)()
+            return self._transports[name]
 
     def session(self, target: Target, bundle: Bundle) -> Session:
         """A command on the host that has said hello. Raises LinkLost, Unreachable, and what the host says."""
@@ -105,11 +113,3 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _default_transports() -> dict[str, Transport]:
-    from cookline.control.transport.dummy import DummyTransport
-    from cookline.control.transport.local import LocalTransport
-    from cookline.control.transport.ssh import SshTransport
-
-    return {"ssh": SshTransport(), "local": LocalTransport(), "dummy": DummyTransport()}
