@@ -20,8 +20,10 @@ class Sink:
     def __init__(self) -> None:
         self.values: list[float] = []
         self.refuses = False
+        self.namespaces: list[str] = []
 
     def __call__(self, namespace: str, data: Sequence[Mapping[str, Any]]) -> None:
+        self.namespaces.append(namespace)
         if self.refuses:
             raise CooklineError("the sink is away")
         self.values += [datum["Value"] for datum in data]
@@ -99,6 +101,17 @@ def test_a_host_cannot_speak_for_another(kitchen: Kitchen, app1: Instance, chang
     assert sink.values == [1.0], "an honest record beside it is taken"
     [warning] = kitchen.store.spools.warnings()
     assert "app1" in warning.text
+
+
+def test_values_of_cookbooks_have_the_namespace_of_their_stack_and_no_other(kitchen: Kitchen, app1: Instance) -> None:
+    sink = Sink()
+    records = [metric(app1, number) for number in range(3)]
+    records[1]["data"]["Namespace"] = "Cookline/shop"
+    records[2]["data"]["Namespace"] = "AWS/Billing"
+    kitchen.hosts.host("app1").records = records
+    collected = fetch(kitchen, app1, sink)
+    assert (collected.metrics, collected.refused) == (2, 1)
+    assert (sink.namespaces, sink.values) == (["AWS/OpsWorks", "Cookline/shop"], [0.0, 1.0])
 
 
 def test_a_record_of_another_instance_is_refused(kitchen: Kitchen, app1: Instance) -> None:

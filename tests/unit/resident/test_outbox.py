@@ -53,6 +53,23 @@ def values(*numbers):
     return [{"MetricName": "m", "Value": number} for number in numbers]
 
 
+def test_values_of_cookbooks_go_to_their_own_namespace_and_all_stay_in_order(outbox):
+    spaces = []
+
+    class Spaces(Sink):
+        def put(self, namespace, data):
+            super().put(namespace, data)
+            spaces.append((namespace, [each["Value"] for each in data]))
+
+    sink = Spaces(Refused("InvalidParameterValue", sent=1))
+    box = outbox(sink)
+    own = [{**each, "Namespace": "Cookline/shop"} for each in values(3, 4)]
+    box.spool.append("metric", *values(1, 2), *own, *values(5))
+    assert box.send_some() == 5 and box.send_some() == 0
+    assert sink.taken == values(1, 3, 4, 5), "what one namespace refuses is not lost to the other"
+    assert spaces == [("Cookline/shop", [3, 4]), ("AWS/OpsWorks", [5])]
+
+
 def test_datums_are_put_in_order_and_then_dropped(outbox):
     sink = Sink()
     box = outbox(sink)

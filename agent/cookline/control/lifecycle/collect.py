@@ -24,6 +24,8 @@ Sink = Callable[[str, Sequence[Mapping[str, Any]]], None]
 
 # One answer holds 16 metrics of about an hour; a host that was away longer is asked again.
 RECORDS_AT_ONCE = 1000
+# Values of cookbooks come in the namespace of their stack, and no host may write to another one.
+CUSTOM = "Cookline/"
 # A host that lies about its spool must not keep us busy: the spool is bounded at 16 MB, some 40,000 records.
 ROUNDS = 50
 # What a column of SQLite holds; an honest sequence begins at the epoch's milliseconds and counts up.
@@ -75,16 +77,18 @@ def _one_round(
     """One answer of the host; the number of its records. They are acknowledged with the next question, when all are safe."""
     before = store.spools.acknowledged(instance.id)
     answer, records = conversation.collect(before, RECORDS_AT_ONCE)
-    metrics: list[Mapping[str, Any]] = []
+    metrics: dict[str, list[Mapping[str, Any]]] = {}
+    own = CUSTOM + store.revisions.name_of(instance.stack_id)
     with store.database.transaction():
         store.instances.seen(instance.id)
         for record in records:
-            kind = _accepted(store, instance, record, _age(answer, record))
+            kind = _accepted(store, instance, record, _age(answer, record), own)
             counts[kind] += 1
             if kind == "metrics":
-                metrics.append(record["data"])
-    if metrics:
-        sink(namespace, metrics)
+                data = {name: value for name, value in record["data"].items() if name != "Namespace"}
+                metrics.setdefault(record["data"].get("Namespace") or namespace, []).append(data)
+    for space, values in metrics.items():
+        sink(space, values)
     # only now: a sink that fails gets the same records again. May be less than before, when the host has a new disk
     store.spools.acknowledge(instance.id, max(map(_sequence, records), default=before))
     owed = answer.get("owed")
@@ -93,9 +97,9 @@ def _one_round(
     return len(records)
 
 
-def _accepted(store: Store, instance: Instance, record: Mapping[str, Any], age: float) -> str:
+def _accepted(store: Store, instance: Instance, record: Mapping[str, Any], age: float, namespace: str) -> str:
     """Take one record over; under which name it counts."""
-    problem = _problem(instance, record)
+    problem = _problem(instance, record, namespace)
     if problem:
         store.spools.warn(instance.id, "record", f"{instance.name}: {problem}")
         return "refused"
@@ -109,12 +113,14 @@ def _accepted(store: Store, instance: Instance, record: Mapping[str, Any], age: 
     return "metrics" if kind == "metric" else "others"
 
 
-def _problem(instance: Instance, record: Mapping[str, Any]) -> str | None:
+def _problem(instance: Instance, record: Mapping[str, Any], namespace: str) -> str | None:
     """Why a record is not believed."""
     if not isinstance(record.get("data"), dict) or not isinstance(record.get("kind"), str):
         return "a record without kind or data"
     if record.get("instance_id") != instance.id:
         return f"a record of instance {str(record.get('instance_id'))[:40]!r}"
+    if record["kind"] == "metric" and record["data"].get("Namespace") not in (None, namespace):
+        return f"a metric in the namespace {str(record['data']['Namespace'])[:60]!r}"
     if record["kind"] == "metric":
         return _foreign_dimension(instance, record["data"])
     return None

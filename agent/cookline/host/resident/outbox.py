@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -84,15 +85,21 @@ class Outbox:
     def _put(self, metrics: List[Dict[str, Any]]) -> None:
         if self._sink is None:
             self._sink = connect(self._settings)
+        for namespace, group in itertools.groupby(metrics, key=self._namespace):
+            records = list(group)
+            self._put_to(self._sink, namespace, records)
+            self.spool.acknowledge(records[-1]["seq"])
+
+    def _put_to(self, sink: Sink, namespace: str, records: List[Dict[str, Any]]) -> None:
         try:
-            self._sink.put(self._settings.namespace, [record["data"] for record in metrics])
+            sink.put(namespace, [{key: value for key, value in each["data"].items() if key != "Namespace"} for each in records])
         except Exception as error:
             sent = int(getattr(error, "sent", 0))
             if sent:
-                self.spool.acknowledge(metrics[sent - 1]["seq"])
+                self.spool.acknowledge(records[sent - 1]["seq"])
             if not str(getattr(error, "code", "")).startswith(REFUSED):
                 raise
-            self._say(f"{len(metrics) - sent} metrics were lost: {error}")
+            self._say(f"{len(records) - sent} metrics were lost: {error}")
 
     def _tell_losses(self, records: List[Dict[str, Any]]) -> None:
         """What the outbox lost is told in the spool, which the controller collects."""
@@ -102,6 +109,10 @@ class Outbox:
         old = sum(record["kind"] == "metric" and not self._is_young(record) for record in records)
         if old:
             self._say(f"{old} metrics were lost: they waited for more than two weeks")
+
+    def _namespace(self, record: Mapping[str, Any]) -> str:
+        """Values of cookbooks name their own (custom.py)."""
+        return str(record["data"].get("Namespace") or self._settings.namespace)
 
     @staticmethod
     def _is_young(record: Dict[str, Any]) -> bool:

@@ -244,6 +244,10 @@ class Engine:
 
     def metric(self, name: str, value: float, unit: str) -> None:
         self.journal.write({"kind": "log", "level": "metric", "text": name, "value": float(value), "unit": unit})
+        if self.request.apply:
+            from cookline.host.resident import custom
+
+            custom.spool(self.request.instance_id, name, float(value), unit)
 
     def _waiting(self, what: str, holder: str) -> None:
         self.journal.write({"kind": "waiting", "for": what, "holder": holder})

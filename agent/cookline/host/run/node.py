@@ -174,7 +174,8 @@ class Node:
         self._engine.log(text, level)
 
     def metric(self, name: str, value: float, unit: str = "None") -> None:
-        """Publish one value in the namespace of the stack's custom metrics; `unit` as in CloudWatch's MetricDatum."""
+        """Publish one value in the namespace `Cookline/STACK`, under the instance, its layers and the stack; `unit` as in
+        CloudWatch's MetricDatum. A plan publishes nothing, nor does a host that has no agent."""
         self._engine.metric(name, value, unit)
 
     def template_inputs(self) -> Dict[str, Any]:
