@@ -100,6 +100,7 @@ class RunRequest:
     timeout       seconds until the run stops starting resources; None is unlimited
     take_over     accept a snapshot of another store
     agent         settings of the resident agent, installed by setup; None leaves the agent alone
+    undo          id of an earlier run of this host whose changes are put back, the last one first
     """
 
     # Written out: `dataclasses` would cost a host 5 ms of every run to import.
@@ -124,13 +125,14 @@ class RunRequest:
         app: Optional[str] = None,
         agent: Optional[Dict[str, Any]] = None,
         verbose: bool = False,
+        undo: Optional[str] = None,
     ) -> None:
         self.run, self.instance, self.instance_id, self.stack = run, instance, instance_id, stack
         self.event, self.recipes = event, recipes
         self.attributes, self.snapshot, self.trees = attributes or {}, snapshot or {}, trees or {}
         self.bundle, self.secrets, self.revision = bundle, secrets or [], revision
         self.apply, self.lock_wait, self.timeout, self.take_over = apply, lock_wait, timeout, take_over
-        self.app, self.agent, self.verbose = app, agent, verbose
+        self.app, self.agent, self.verbose, self.undo = app, agent, verbose, undo
 
     def to_dict(self) -> Dict[str, Any]:
         """The fields; their values are not copied."""

@@ -189,3 +189,33 @@ def test_facts_are_asked_of_the_host(host: LabHost, project: MakeProject) -> Non
     assert shop.good("facts", host.name, "--json").json["os"]["family"] == "debian"
     wrong = shop.cookline("facts", host.name, "os.codenam")
     assert wrong.status == 2 and "did you mean 'codename'" in wrong.err
+
+
+def test_undo_puts_back_what_a_run_changed_and_says_what_it_cannot(host: LabHost, project: MakeProject) -> None:
+    body = """
+        def recipe(node):
+            node.ensure(File("/root/file", content="new", mode="0600"))
+            node.ensure(Directory("/root/made"))
+            node.ensure(File("/root/made/inside", content="x"))
+            node.ensure(Package("cookline-hello"))
+            node.ensure(Service("cron", running=False, enabled=False))
+            node.ensure(Execute("touch /root/ran"))
+    """
+    shop = project(recipes={"setup": "def recipe(node): pass", "undeploy": body})
+    shop.good("setup", "test", "--on", host.name)
+    host.run("printf old > /root/file; chmod 0644 /root/file; chown ops:ops /root/file", check=True)
+    run = shop.good("run", "test", "test::undeploy", "--json").json["results"][0]["run"]
+    assert host.run("cat /root/file; systemctl is-active cron").stdout == "newinactive\n"
+
+    shown = shop.good("undo", run, "--show")
+    assert "cannot undo Execute[touch /root/ran]" in shown.out and shown.out.count("puts back") == 5
+    assert host.run("cat /root/file").stdout == "new", "showing changes nothing"
+
+    undone = shop.good("undo", run)
+    assert "not undone: Execute[touch /root/ran]" in undone.out
+    assert host.run("stat -c '%a %U' /root/file; cat /root/file").stdout == "644 ops\nold"
+    assert not host.testinfra.file("/root/made").exists
+    assert not host.testinfra.package("cookline-hello").is_installed
+    assert host.testinfra.service("cron").is_running and host.testinfra.service("cron").is_enabled
+    assert host.testinfra.file("/root/ran").exists
+    assert "5 unchanged" in shop.good("undo", run).out

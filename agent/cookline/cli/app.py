@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "undeploy": ("lifecycle", "undeploy", "Lifecycle"),
     "rollback": ("lifecycle", "rollback", "Lifecycle"),
     "run": ("lifecycle", "run", "Lifecycle"),
+    "undo": ("undo", "undo", "Lifecycle"),
     "start": ("lifecycle", "start", "Lifecycle"),
     "stop": ("lifecycle", "stop", "Lifecycle"),
     "shutdown": ("lifecycle", "shutdown", "Lifecycle"),

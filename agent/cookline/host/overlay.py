@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, BinaryIO, Callable, Dict, List, NamedTuple, Optional, Union
 
 from cookline.errors import ResourceError
 from cookline.host.system import FileStatus, System
@@ -109,7 +109,7 @@ class Overlay(System):
     def write(
         self,
         path: str,
-        content: bytes,
+        content: Union[bytes, BinaryIO],
         *,
         mode: Optional[str] = None,
         uid: Optional[int] = None,
@@ -120,7 +120,8 @@ class Overlay(System):
         path = self._behind_links(path)
         old = self.status(path)
         owner = self._ownership(old, uid, gid)
-        self.put(path, Node("file", mode or (old.mode if old else "0644"), *owner, load=lambda: content))
+        text = content if isinstance(content, bytes) else content.read()
+        self.put(path, Node("file", mode or (old.mode if old else "0644"), *owner, load=lambda: text))
 
     def keep_backup(self, path: str) -> str:
         return path

@@ -42,6 +42,7 @@ class Command:
     initiated_by  what gave the command, where no person did: auto-healing, auto-scaling, keepalive, corrective
     power_off   stop and shutdown: False leaves the host running (its state is `stopped` all the same)
     lock_wait   seconds to wait for the lock of a host
+    undo        for undo: the id of the run whose changes are put back
     timeout     seconds until a host stops starting resources; None: unlimited (shutdown: the layers' timeout)
     rollout     the fields of rollout.Rollout: go in batches; None: everywhere at once
     """
@@ -60,6 +61,7 @@ class Command:
     lock_wait: float = 0.0
     timeout: float | None = None
     take_over: bool = False
+    undo: str | None = None
     verbose: bool = False
     rollout: Mapping[str, Any] | None = None
 

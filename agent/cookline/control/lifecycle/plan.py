@@ -80,6 +80,7 @@ RULES: dict[str, Rule] = {
     "undeploy": Rule("undeploy", ONLINE, ONLINE),
     "rollback": Rule("deploy", ONLINE, ONLINE),
     "run": Rule("execute_recipes", ONLINE, ONLINE),
+    "undo": Rule("execute_recipes", UP, UP),
     "shutdown": Rule("shutdown", RUNNING, RUNNING, **_HALT),
     "stop": Rule("shutdown", RUNNING, RUNNING, **_HALT),
     "reboot": Rule(

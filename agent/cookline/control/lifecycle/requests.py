@@ -116,6 +116,7 @@ def build(
         agent=resolver.resolve(agent),
         secrets=resolver.values,
         verbose=command.verbose,
+        undo=command.undo,
     )
 
 

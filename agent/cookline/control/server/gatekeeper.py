@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 # The smallest scope that reaches each command; what is not listed needs the largest.
 SCOPE_OF = {
     "show": ("app", "diff", "docs", "drift", "explain", "facts", "history", "plan", "runs", "show", "status"),
-    "deploy": ("attach", "cancel", "configure", "deploy", "resume", "rollback", "run", "setup", "undeploy", "pause", "abort"),
+    "deploy": (
+        "attach",
+        "cancel",
+        "configure",
+        "deploy",
+        "resume",
+        "rollback",
+        "run",
+        "setup",
+        "undeploy",
+        "undo",
+        "pause",
+        "abort",
+    ),
 }
 # A wrong token costs its sender this long, so that guessing is slow.
 WRONG_TOKEN_SECONDS = 0.5

@@ -105,6 +105,10 @@ class Resource(Declared):
     def apply(self, host: System, changes: Changes) -> None:
         raise NotImplementedError
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The resource that would put back what `apply` is about to change; None where that cannot be done."""
+        return None
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         """Leave the plan's picture of the machine as `apply` would leave the machine.
 

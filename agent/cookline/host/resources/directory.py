@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List
+from typing import Any, List, Optional
 
 from cookline.errors import ResourceError
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
@@ -17,6 +17,7 @@ from cookline.host.resources.ownership import (
     read_ownership,
     restore_context,
 )
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
 
 
@@ -87,6 +88,14 @@ class Directory(Resource):
             raise ResourceError(f"{self.path} is not empty", hint="say recursive=True to remove all that is in it")
         else:
             host.remove(self.path)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        before = host.status(self.path)
+        if before is None:
+            return Directory(self.path, exists=False)
+        if not self.exists and host.listing(self.path):
+            return None
+        return path_as_it_is(host, self.path)
 
     def watched_paths(self) -> List[str]:
         return [self.path]

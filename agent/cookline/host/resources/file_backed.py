@@ -27,6 +27,9 @@ class FileBacked(Resource):
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         return self.file().diff(host, changes)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        return self.file().inverse(host, changes)
+
     def watched_paths(self) -> List[str]:
         return self.file().watched_paths()
 

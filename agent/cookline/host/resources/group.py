@@ -65,6 +65,12 @@ class Group(Resource):
         if self.members is not None and "members" in changes:
             host.run(["gpasswd", "--members", ",".join(self.members), self.group])
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        old = accounts.groups(host).get(self.group)
+        if old is None:
+            return Group(self.group, exists=False)
+        return Group(self.group, gid=old.gid, members=list(old.members))
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         known = accounts.groups(host)
         old = known.get(self.group)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import List
+from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
 
 
@@ -53,6 +54,9 @@ class Link(Resource):
             raise ResourceError(f"{parent} does not exist", hint=f"put Directory({parent!r}) before")
         else:
             host.make_link(self.path, self.target)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        return path_as_it_is(host, self.path)
 
     def watched_paths(self) -> List[str]:
         return [self.path]

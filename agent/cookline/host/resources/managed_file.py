@@ -19,6 +19,7 @@ from cookline.host.resources.ownership import (
     restore_context,
     uid_and_gid,
 )
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.resources.text_diff import unified_diff
 from cookline.host.system import FileStatus, System
 from cookline.protocol import content_hash
@@ -123,6 +124,9 @@ class ManagedFile(Resource):
         if self.sensitive or "content" not in changes or self.content_sha256 is None:
             return None
         return unified_diff(self.path, host.read(self.path) or b"", self.content_bytes())
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        return path_as_it_is(host, self.target() if self.exists else self.path)
 
     def watched_paths(self) -> List[str]:
         return [self.path]

@@ -105,6 +105,18 @@ class Package(Resource):
         if answer.status != 0:
             raise CommandError(answer.command, answer.status, "", _errors(answer))
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """Packages that were not there go; one whose version changes, or that goes, comes back as it was. Data that a purge
+        removes does not."""
+        status = dpkg.status(host)
+        found = {name: status.find(name) for name in changes}
+        if all(each is None or each.state in ("not-installed", "config-files") for each in found.values()):
+            return Package(list(changes), exists=False)
+        if len(found) != 1 or self.purge:
+            return None
+        ((name, before),) = found.items()
+        return Package(name, version=before.version) if before is not None else None
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         """dpkg's status afterwards, and the files of packages whose archives are at hand; their scripts may do more."""
         from cookline.host import deb

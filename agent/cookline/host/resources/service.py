@@ -88,6 +88,9 @@ class Service(Resource):
         if "masked" in changes and self.masked:
             self._systemctl(host, "mask")
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        return Service(self.unit, **{name: before for name, (before, _) in changes.items()})
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         """Nothing that another resource reads."""
 

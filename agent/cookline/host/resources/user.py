@@ -144,6 +144,15 @@ class User(Resource):
             raise ResourceError(f"user {self.user!r} has no password, so it cannot be unlocked", hint=hint)
         host.run(["usermod", "--unlock", "--", self.user])
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """An account that was made goes (its home stays), fields that were changed come back; one that was removed does not."""
+        if not self.exists or "password_hash" in changes:
+            return None
+        if "exists" in changes:
+            return User(self.user, exists=False)
+        names = ("uid", "group", "shell", "home", "comment")
+        return User(self.user, **{name: before for name, (before, _) in changes.items() if name in names})
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         from cookline.host.overlay import Node
 

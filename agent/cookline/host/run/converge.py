@@ -113,6 +113,10 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
             from cookline.host.resident import install
 
             engine.run_recipe("cookline::agent", install.recipe)
+        if request.undo is not None:
+            from cookline.host.run import before
+
+            engine.run_recipe("cookline::undo", before.recipe(request.undo))
         for recipe in request.recipes:
             engine.run_recipe(recipe)
     finally:

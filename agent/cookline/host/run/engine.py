@@ -125,6 +125,7 @@ class Engine:
         if not self.request.apply:
             return self._announce("will_change", bound, changes)
         self._promise(header, [*actions, *self._own_actions(bound)])
+        self._keep_before(bound, changes, header)
         self._apply(bound, changes)
         return Outcome("changed", changes)
 
@@ -133,6 +134,12 @@ class Engine:
 
     def _differences(self, bound: Resource, desired: State) -> Changes:
         return differences(bound.current(self.system), desired)
+
+    def _keep_before(self, bound: Resource, changes: Changes, header: Event) -> None:
+        """Keep what `cookline undo` needs; a resource whose values are not shown is kept all the same, as root's alone."""
+        from cookline.host.run import before
+
+        header["undo"] = before.keep(self.journal.directory, header["resource"], bound, self.system, changes, header["line"])
 
     def _announce(self, verdict: str, bound: Resource, changes: Changes, reason: str = "") -> Outcome:
         """Say what would become of a resource, and let the plan's picture of the machine know.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from cookline.errors import CommandError, ResourceError
 from cookline.host import accounts, dpkg
@@ -144,7 +144,7 @@ class FakeSystem(System):
     def write(
         self,
         path: str,
-        content: bytes,
+        content: bytes | BinaryIO,
         *,
         mode: str | None = None,
         uid: int | None = None,
@@ -155,7 +155,7 @@ class FakeSystem(System):
         old = self.node(path)
         kept = (old.mode, old.uid, old.gid) if old is not None and old.kind == "file" else ("0644", 0, 0)
         owner = (kept[1] if uid is None else uid, kept[2] if gid is None else gid)
-        self.put(path, Node("file", mode or kept[0], *owner, content=content))
+        self.put(path, Node("file", mode or kept[0], *owner, content=content if isinstance(content, bytes) else content.read()))
 
     def keep_backup(self, path: str) -> str:
         return path
