@@ -7,16 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from cookline.cli import standing
 from cookline.cli.render.table import table
 from cookline.cli.render.text import age
 from cookline.cli.session import session
+from cookline.control.stack.revision import Revision
 
 
 def status(
     stack: Annotated[str | None, typer.Argument(help="Name of a pushed stack; every stack without it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Show each instance: address, layers, state, last event and how it ended, and when the host was last heard of.
+    """Show each instance: address, layers, state and why, last event and how it ended, when its host was last heard of.
 
     Example: cookline status shop
     """
@@ -36,15 +38,17 @@ def _stack(name: str) -> dict[str, Any]:
     store = session().store
     revision = store.revisions.get(name)
     now = time.time()
+    definition = Revision.recall(dict(revision.content)).stack
     return {
         "stack": name,
         "revision": revision.number,
-        "instances": [_instance(each, now) for each in store.instances.of(revision.stack_id)],
+        "instances": [_instance(each, definition, now) for each in store.instances.of(revision.stack_id)],
+        "scaling": standing.scaling(store, revision.stack_id, definition, now),
         "unfinished": [record.id for record in store.runs.unfinished() if record.stack_id == revision.stack_id],
     }
 
 
-def _instance(instance: Any, now: float) -> dict[str, Any]:
+def _instance(instance: Any, stack: Any, now: float) -> dict[str, Any]:
     heard = instance.heartbeat_age(now)
     return {
         "name": instance.name,
@@ -52,6 +56,7 @@ def _instance(instance: Any, now: float) -> dict[str, Any]:
         "address": instance.address,
         "layers": instance.layers,
         "state": instance.state,
+        "why": standing.why(session().store, instance, stack.instances[instance.name], now),
         "last_event": instance.last_event,
         "outcome": instance.last_outcome,
         "reason": instance.last_reason,
@@ -66,7 +71,7 @@ def _instance(instance: Any, now: float) -> dict[str, Any]:
 def _print(stack: dict[str, Any]) -> None:
     here = session()
     here.say(f"{stack['stack']}, revision {stack['revision']}")
-    columns = ("instance", "address", "layers", "state", "last event", "outcome", "changed", "heard of", "owed")
+    columns = ("instance", "address", "layers", "state", "last event", "outcome", "changed", "heard of", "owed", "why")
     rows = [
         (
             each["name"],
@@ -78,10 +83,13 @@ def _print(stack: dict[str, Any]) -> None:
             each["changed"],
             f"{age(each['heartbeat_age'])} ago ({each['heartbeat_by']})" if each["heartbeat_age"] is not None else "never",
             ", ".join(each["owed"]),
+            each["why"],
         )
         for each in stack["instances"]
     ]
     table(here, columns, rows)
+    for line in stack["scaling"]:
+        here.say(line)
     from cookline.control.lifecycle.lock import holder
 
     at_work = holder(here.directory)
