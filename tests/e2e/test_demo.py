@@ -7,8 +7,10 @@ import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,6 +172,80 @@ def test_somebody_s_edit_is_found_and_undone(demo: Demo) -> None:
     assert "/etc/haproxy/haproxy.cfg" in found.stdout
     assert demo.cookline("configure", "shop", "--on", "lb1").returncode == 0
     assert "# mine" not in demo.ssh("lb1", "cat /etc/haproxy/haproxy.cfg")
+
+
+class Visitor:
+    """Asks the balancer again and again until it is left; `bad` is every answer that was no answer."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo, self.asked, self.bad = demo, 0, list[str]()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    def _ask(self) -> None:
+        while not self._over.is_set():
+            self.asked += 1
+            try:
+                status, body = self.demo.visit()
+            except OSError as error:
+                status, body = 0, repr(error)
+            if status != 200:
+                self.bad.append(f"{status} {body[:200]}")
+
+    def __enter__(self) -> Visitor:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def test_visitors_notice_nothing_of_a_server_that_is_stopped(demo: Demo) -> None:
+    with Visitor(demo) as visitor:
+        stopped = demo.cookline("stop", "shop", "app2")
+    assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+    assert visitor.asked > 10 and visitor.bad == []
+    runs = demo.ask("runs", "shop", "--limit", "1")[0]["runs"]
+    begun = sorted((run["started"], run["instance"], run["event"]) for run in runs)
+    assert [each[1:] for each in begun[:2]] == [("lb1", "configure"), ("app2", "shutdown")]
+    with Visitor(demo) as visitor:
+        started = demo.cookline("start", "shop", "app2")
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert visitor.bad == []
+
+
+def test_a_bad_version_takes_itself_back_and_visitors_notice_nothing(demo: Demo, tmp_path: Path) -> None:
+    stacks = tmp_path / "stacks"
+    shutil.copytree(ROOT / "stacks", stacks)
+    definition = stacks / "shop.yml"
+    definition.write_text(definition.read_text().replace("[../cookbooks]", f"[{ROOT / 'cookbooks'}]"))
+    server = stacks / "apps" / "shop" / "server.py"
+    server.write_text(server.read_text().replace("self.send_response(status)", "self.send_response(500)"))
+    before = {name: demo.ssh(name, "sha256sum /srv/www/shop/current/server.py") for name in ("app1", "app2")}
+    assert demo.cookline("push", str(definition)).returncode == 0
+    words = "deploy shop --app shop --batch 1 --gate http://{address}:8080/health --gate-within 3 --auto-rollback --drain"
+    with Visitor(demo) as visitor:
+        done = demo.cookline(*words.split())
+    assert done.returncode == 1
+    assert "rollout taken back after 1 of 2 batches" in done.stdout, done.stdout + done.stderr
+    assert visitor.asked > 10 and visitor.bad == []
+    assert {name: demo.ssh(name, "sha256sum /srv/www/shop/current/server.py") for name in before} == before
+    assert {json.loads(demo.visit()[1])["host"] for _ in range(4)} == {"app1", "app2"}
+    ends = {each["instance"]: each for each in demo.ask("show", demo.ask("runs", "shop", "--limit", "1")[0]["id"])}
+    assert {name for name, each in ends.items() if each["event"] == "deploy"} == {"app1", "app2"}
+    assert demo.cookline("push", "stacks/shop.yml").returncode == 0
+
+
+def test_a_good_version_passes_gates_on_the_hosts_and_here(demo: Demo) -> None:
+    words = ["deploy", "shop", "--app", "shop", "--batch", "50%", "--gate", "command:true"]
+    good = demo.cookline(*words, "--gate", "ssh:systemctl is-active shop && test $(hostname) = {name}")
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "rollout completed after 2 of 2 batches" in good.stdout
+    bad = demo.cookline(*words, "--gate", "ssh:echo not today; exit 4", "--gate-within", "1")
+    assert bad.returncode == 1
+    assert "ended with 4: not today" in bad.stdout
+    assert "never begun: 1 of 2 failed, tolerated are 0" in bad.stdout
 
 
 def test_an_undeployed_shop_leaves_nothing_and_the_balancer_says_503(demo: Demo) -> None:

@@ -20,7 +20,7 @@ from cookline.cli.options import (
     Timeout,
     attributes_of,
 )
-from cookline.cli.rollout import AutoRollback, Batch, GateOption, GateWithin, MaxUnavailable
+from cookline.cli.rollout import AutoRollback, Batch, Drain, GateOption, GateWithin, MaxUnavailable
 from cookline.protocol import EVENTS
 
 
@@ -61,6 +61,7 @@ def setup(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,6 +85,7 @@ def configure(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
@@ -108,6 +110,7 @@ def deploy(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     auto_rollback: AutoRollback = False,
     as_json: AsJson = False,
 ) -> None:
@@ -132,6 +135,7 @@ def undeploy(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove apps with all their releases.
@@ -154,6 +158,7 @@ def rollback(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve the release before the current one; up to four back. Further back fails and changes nothing.
@@ -177,6 +182,7 @@ def run(
     gate: GateOption = None,
     gate_within: GateWithin = None,
     max_unavailable: MaxUnavailable = None,
+    drain: Drain = False,
     as_json: AsJson = False,
 ) -> None:
     """Run recipes on the instances that are online (OpsWorks' Execute Recipes).

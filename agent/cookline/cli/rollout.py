@@ -28,9 +28,10 @@ MaxUnavailable = Annotated[
 AutoRollback = Annotated[
     bool, typer.Option("--auto-rollback", help="When it stops, take back what was touched, and nothing else.")
 ]
+Drain = Annotated[bool, typer.Option("--drain", help="Take instances off the balancers while their batch is at work.")]
 RunId = Annotated[str, typer.Argument(help="Id of the command, or its first characters.")]
 
-OPTIONS = ("batch", "gate", "gate_within", "max_unavailable", "auto_rollback")
+OPTIONS = ("batch", "gate", "gate_within", "max_unavailable", "auto_rollback", "drain")
 
 
 def rollout_of(values: dict[str, Any]) -> dict[str, Any] | None:

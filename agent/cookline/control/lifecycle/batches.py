@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle.before import Before
 from cookline.control.lifecycle.command import Command
-from cookline.control.lifecycle.planner import new_run
 from cookline.control.lifecycle.rollout import REVERSIBLE, Rollout
 from cookline.control.store.identifiers import new_identifier
-from cookline.control.store.runs import ASKED, TAKING_BACK, CommandRecord, RunRecord
+from cookline.control.store.runs import ASKED, TAKING_BACK, CommandRecord, RunRecord, new_run
 from cookline.errors import CooklineError
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from cookline.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.batches import Batches
+    from cookline.control.lifecycle.draining import Draining
     from cookline.control.lifecycle.hosts import Hosts
     from cookline.control.lifecycle.planner import Planner
     from cookline.control.lifecycle.progress import Progress
@@ -36,20 +37,31 @@ class Course:
         progress: Progress,
         revisions: Revisions,
         batches: Batches,
+        draining: Draining,
     ) -> None:
         self.store, self.hosts, self.planner, self.runner = store, hosts, planner, runner
-        self.progress, self.revisions, self.batches = progress, revisions, batches
+        self.progress, self.revisions, self.batches, self.draining = progress, revisions, batches, draining
 
     def shape(self, command_id: str) -> dict[str, int]:
         record = self.store.runs.command(command_id)
         boots, moves = bool(RISING & set(record.options["power"].values())), record.kind in plan.FOLLOWED
-        return {"boots": boots, "moves": moves, "batches": len(self.store.rollouts.batches(command_id))}
+        drains = self.draining.wanted(command_id)
+        return {"boots": boots, "moves": moves, "drains": drains, "batches": len(self.store.rollouts.batches(command_id))}
 
     def planned(self, part: str) -> list[str]:
         if "/" in part:
             return [run.id for run in self.batches.runs(part)]
         runs: list[str] = self.store.runs.command(part).options["runs"]
         return runs
+
+    def drain(self, part: str) -> list[str]:
+        return self.draining.drain(part)
+
+    def let_drain(self, part: str) -> None:
+        self.draining.let_drain(part)
+
+    def let_back(self, part: str) -> list[str]:
+        return self.draining.let_back(part)
 
     def open_batch(self, batch: str) -> bool:
         return self.batches.open(batch)
@@ -88,7 +100,7 @@ class Course:
                 self.runner.fail(run.id, errors[run.instance])
 
     def follow(self, command_id: str) -> list[str]:
-        return self.planner.follow(command_id)
+        return self.planner.follow(command_id, self.draining.told(command_id))
 
     def close(self, command_id: str) -> int:
         """Settle the command in the store; its exit code."""
@@ -98,6 +110,7 @@ class Course:
         report = self.report(command_id)
         code = exit_code_of(report.results, cancelled=report.cancelled, plan=record.kind == "plan")
         code = code or account.exit_code_of_rollout(report.rollout)
+        self.draining.forget(command_id)
         self.store.runs.finish_command(command_id, "successful" if code == EXIT_OK else "failed", code)
         self.progress.tell("", "finished", command=command_id, exit_code=code)
         return code

@@ -20,6 +20,7 @@ from cookline.control.lifecycle import plan, requests
 from cookline.control.lifecycle.batches import Batches
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.course import Course
+from cookline.control.lifecycle.draining import Draining
 from cookline.control.lifecycle.hosts import Hosts, OpenProvider
 from cookline.control.lifecycle.lock import EngineLock, operator
 from cookline.control.lifecycle.planner import Planned, Planner
@@ -73,7 +74,10 @@ class Dispatcher:
         converse = converse or self._converse
         self.runner = Runner(store, self.hosts, self.turns, self.progress, self.revisions, snapshots, converse)
         self.batches = Batches(store, self.runner, self.progress, self.revisions, self._connection)
-        self.course = Course(store, self.hosts, self.planner, self.runner, self.progress, self.revisions, self.batches)
+        draining = Draining(store, self.revisions, snapshots, self.progress)
+        self.course = Course(
+            store, self.hosts, self.planner, self.runner, self.progress, self.revisions, self.batches, draining
+        )
         # where metrics go that are collected beside a server; None: this process opens the metric store itself
         self.sink: Sink | None = None
         self._pool = pool

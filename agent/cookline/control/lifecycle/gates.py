@@ -170,7 +170,7 @@ def _ask_here(command: str, seconds: float) -> None:
 
 
 def _ask_host(connection: Connection, command: str, seconds: float) -> None:
-    channel = connection.execute(f"exec 2>&1; {command}")
+    channel = connection.execute(f"sh -c {shlex.quote(f'exec 2>&1; {command}')}")
     try:
         channel.close_input()
         deadline, last = time.monotonic() + seconds, b""

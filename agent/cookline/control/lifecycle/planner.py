@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cookline.control.lifecycle import plan
+from cookline.control.lifecycle import draining, plan
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import Member, Step, Wanted
 from cookline.control.lifecycle.rollout import Rollout, batch_numbers
 from cookline.control.lifecycle.turns import supersede
 from cookline.control.stack.weekly import automatic
 from cookline.control.store.identifiers import new_identifier
-from cookline.control.store.runs import ASKED, FOLLOWING, TAKING_BACK, CommandRecord, RunRecord
+from cookline.control.store.runs import ASKED, FOLLOWING, TAKING_BACK, CommandRecord, RunRecord, new_run
 from cookline.errors import SelectorError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -59,8 +59,11 @@ class Planner:
                 waves = [plan.steps(Wanted(command.kind, names, command.apps, command.recipes), members)]
             return self._write(command, newest.stack_id, waves, members)
 
-    def follow(self, command_id: str) -> list[str]:
-        """The configure runs that a command brings about, written down; those that were written before, after a crash."""
+    def follow(self, command_id: str, told: Collection[str] = ()) -> list[str]:
+        """The configure runs that a command brings about, written down; those that were written before, after a crash.
+
+        `told` are those that a configure before the others left has told already (see draining).
+        """
         record = self.store.runs.command(command_id)
         with self.store.database.transaction():
             known = self.store.runs.of_command(command_id, FOLLOWING)
@@ -73,6 +76,7 @@ class Planner:
             online = {member.name for member in members if member.state == "online" or member.was_online}
             entered = {run.instance for run in first if run.event == "setup" and run.outcome == "successful"} & online
             steps = plan.follow_up(record.options["online"], entered, members)
+            steps = [step for step in steps if step.name not in told]
             if record.cancelled is not None:
                 catch_up = f"the command was cancelled; `cookline configure {command.stack}` catches up"
                 steps = [replace(step, skip=catch_up) for step in steps]
@@ -132,6 +136,7 @@ class Planner:
             plan.rule_of(command.kind)
         if command.rollout is not None:
             Rollout.from_dict(command.rollout).check(command.kind)
+            draining.check(revision, command.rollout)
         if command.kind == "run" and not command.recipes:
             raise UsageError("run needs the recipes to run", hint=f"`cookline run {command.stack} base::default`")
         if command.attributes:
@@ -183,10 +188,6 @@ def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunR
     """A run to be, or one that has ended as skipped before it began."""
     run = new_run(command_id, step.id, step.name, phase, step.event or "reboot", apply=apply)
     return replace(run, finished=run.created, outcome="skipped", reason=step.skip) if step.skip else run
-
-
-def new_run(command_id: str, instance_id: str, instance: str, phase: int, event: str, *, apply: bool = True) -> RunRecord:
-    return RunRecord(new_identifier(), command_id, instance_id, instance, phase, event, time.time(), apply=apply)
 
 
 def _in_batches(runs: Sequence[RunRecord], wanted: Mapping[str, Any]) -> list[RunRecord]:

@@ -85,6 +85,7 @@ def _standings(instances: Sequence[Instance], revision: int) -> dict[str, Any]:
         "instances": {
             each.name: {"id": each.id, "address": each.address, "private_address": each.address, "state": each.state}
             | ({"online": True} if each.online else {})
+            | ({"draining": True} if each.draining else {})
             for each in instances
         },
     }

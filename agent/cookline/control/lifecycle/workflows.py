@@ -19,10 +19,20 @@ class Work(Protocol):
     """What the workflows do; every call is idempotent. Ids in, plain data out: both are kept by the engine in clear text."""
 
     def shape(self, command_id: str) -> dict[str, int]:
-        """{"boots": the provider is asked first, "moves": who is online may change, "batches": how many, 0 for none}."""
+        """{"boots": the provider is asked first, "moves": who is online may change, "drains": balancers are told first,
+        "batches": how many, 0 for none}."""
 
     def boot(self, part: str) -> None:
         """Bring up the hosts of a command, or of one batch (`COMMAND/NUMBER`)."""
+
+    def drain(self, part: str) -> list[str]:
+        """The configure runs by which balancers let go of a command's, or batch's, instances."""
+
+    def let_drain(self, part: str) -> None:
+        """Wait until what they had begun is answered."""
+
+    def let_back(self, part: str) -> list[str]:
+        """The configure runs that bring those of a batch back that are well; of a command: all that are left."""
 
     def planned(self, part: str) -> list[str]:
         """The runs of the first wave of a command, or of one batch."""
@@ -75,6 +85,8 @@ def coordinate(engine: Engine, work: Work, command_id: str) -> int:
         _roll_out(engine, work, command_id, shape)
     else:
         _carry_out(engine, work, command_id, shape)
+        if shape["drains"]:
+            engine.fan(engine.step("let back", work.let_back, command_id))
     if shape["moves"]:
         engine.fan(engine.step("follow", work.follow, command_id))
     code: int = engine.step("close", work.close, command_id)
@@ -84,6 +96,9 @@ def coordinate(engine: Engine, work: Work, command_id: str) -> int:
 def _carry_out(engine: Engine, work: Work, part: str, shape: Mapping[str, int]) -> None:
     if shape["boots"]:
         engine.step("boot", work.boot, part)
+    if shape["drains"]:
+        engine.fan(engine.step("drain", work.drain, part))
+        engine.step("let drain", work.let_drain, part)
     engine.fan(work.planned(part))
 
 
@@ -94,10 +109,15 @@ def _roll_out(engine: Engine, work: Work, command_id: str, shape: Mapping[str, i
         if not engine.step("open batch", work.open_batch, batch):
             break
         _carry_out(engine, work, batch, shape)
-        if not engine.step("judge batch", work.judge_batch, batch):
+        well = engine.step("judge batch", work.judge_batch, batch)
+        if shape["drains"]:
+            engine.fan(engine.step("let back", work.let_back, batch))
+        if not well:
             break
     for wave in engine.step("take back", work.take_back, command_id):
         engine.fan(wave)
+    if shape["drains"]:
+        engine.fan(engine.step("let back", work.let_back, command_id))
 
 
 class Signals:

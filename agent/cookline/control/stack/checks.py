@@ -51,11 +51,22 @@ def check_references(document: Document, directory: Path) -> None:
                 seen.add(layer)
     _check_addresses(document)
     _check_reports(document)
+    _check_drains(document)
     for name, app in _mapping(document.data, "apps").items():
         source = _mapping(app, "source")
         path = source.get("path")
         if source.get("type", "local") == "local" and isinstance(path, str):
             _check_source(document, ("apps", name, "source", "path"), directory, path)
+
+
+def _check_drains(document: Document) -> None:
+    """The layers that are told first are there."""
+    layers = _mapping(document.data, "layers")
+    for name, item in layers.items():
+        for index, layer in _texts(_mapping(item, "drain").get("layers")):
+            if layer not in layers:
+                near = did_you_mean(layer, layers)
+                document.problem(("layers", name, "drain", "layers", index), f"there is no layer {layer[:60]!r}{near}")
 
 
 def _check_addresses(document: Document) -> None:

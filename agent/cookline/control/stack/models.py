@@ -162,6 +162,13 @@ class Scaling(Model):
     down: Thresholds | None = None
 
 
+class Drain(Model):
+    """Before an instance of the layer stops, those of `layers` (without: all) are configured without it; then `wait` s pass."""
+
+    layers: Names = ()
+    wait: Seconds = 0.0
+
+
 class Layer(Model):
     """A role: what its instances run. `name` is for people; the key in `layers` is what everything else refers to."""
 
@@ -169,6 +176,7 @@ class Layer(Model):
     recipes: Recipes = Recipes()
     attributes: Attributes = {}
     shutdown_timeout: Seconds = 120.0  # features O22
+    drain: Drain | None = None
     drift: Drift = Drift()
     auto_heal: bool = True  # features O35
     scaling: Scaling | None = None  # features O33

@@ -11,7 +11,7 @@ from cookline.control.stack.secrets import from_plain
 # model -> its fields that are models themselves, or mappings of names to models
 PARTS: dict[str, dict[str, str]] = {"Stack": {"metrics": "Metrics"}, "Layer": {"recipes": "Recipes", "drift": "Drift"}}
 PARTS |= {"Instance": {"schedule": "Schedule"}, "Scaling": {"up": "Thresholds", "down": "Thresholds"}}
-PARTS["Layer"]["scaling"] = "Scaling"
+PARTS["Layer"] |= {"scaling": "Scaling", "drain": "Drain"}
 PARTS["App"] = {"source": "Source"}
 MAPPINGS: dict[str, dict[str, str]] = {"Stack": {"layers": "Layer", "instances": "Instance", "apps": "App"}}
 

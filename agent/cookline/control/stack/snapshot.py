@@ -21,6 +21,7 @@ class Standing:
     """What the store knows of an instance: its immutable id, where it is, and one of the twenty state words.
 
     `online` is said of an instance that reboots: the others go on to count on it.
+    One that is `draining` is about to leave: balancers are told that it is not online.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Standing:
     private_address: str | None = None
     state: str = "stopped"
     online: bool = False
+    draining: bool = False
 
 
 def snapshot(
@@ -67,7 +69,7 @@ def _instance(name: str, layers: Sequence[str], standing: Standing) -> dict[str,
         "private_address": standing.private_address or standing.address,
         "layers": list(layers),
         "state": standing.state,
-        "online": standing.online or standing.state == "online",
+        "online": (standing.online or standing.state == "online") and not standing.draining,
     }
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from cookline.control.store.database import Database
+from cookline.control.store.identifiers import new_identifier
 from cookline.errors import SelectorError
 from cookline.protocol import OUTCOMES
 
 # The waves of a command: the event asked for, the configure that follows, what takes a rollout back, the configure by which
-# balancers let go of those that leave.
-ASKED, FOLLOWING, TAKING_BACK, DRAINING = range(4)
+# balancers let go of those that leave, and the one that lets them back in.
+ASKED, FOLLOWING, TAKING_BACK, DRAINING, RETURNING = range(5)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class CommandRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run on one instance. `phase` says which wave of the command it belongs to: one of the four above.
+    """One run on one instance. `phase` says which wave of the command it belongs to: one of those above.
 
     batch     of a rollout, from 0; None for commands without batches and for what is skipped from the start
     back_to   {"command": id, "apps": names}: the earlier command whose revision and attributes this run goes back to
@@ -68,6 +69,11 @@ class RunRecord:
     @property
     def changed(self) -> int:
         return int(self.totals.get("changed", 0))
+
+
+def new_run(command_id: str, instance_id: str, instance: str, phase: int, event: str, *, apply: bool = True) -> RunRecord:
+    """A run that waits."""
+    return RunRecord(new_identifier(), command_id, instance_id, instance, phase, event, time.time(), apply=apply)
 
 
 class Runs:
