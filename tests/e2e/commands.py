@@ -9,6 +9,7 @@ from typing import Any
 
 from cookline.cli.app import run_command
 from cookline.cli.session import Session, Terminal
+from cookline.control.lifecycle.dispatch import Dispatcher
 from tests.lab.hosts import LabHost
 
 
@@ -17,7 +18,8 @@ class Project:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.definition = directory / "shop.yml"
+        # as in a server: commands share a dispatcher, whose connections stay open
+        self.dispatcher: Dispatcher | None = None
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         path = self.directory / name
@@ -29,7 +31,9 @@ class Project:
     def run(self, *arguments: str) -> tuple[int, str]:
         """The exit code, and everything that was said."""
         said: list[str] = []
-        mine = Session(Terminal(said.append, said.append, 160, False), cwd=self.directory)
+        shared = self.dispatcher
+        terminal = Terminal(said.append, said.append, 160, False)
+        mine = Session(terminal, cwd=self.directory, store=shared.store if shared else None, dispatcher=shared)
         mine.directory = self.directory / ".cookline"
         code = run_command(list(arguments), mine)
         return code, "".join(said)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from cookline.control.lifecycle.dispatch import Dispatcher
+from cookline.control.store.store import Store
+from cookline.control.transport.pool import Pool
 from tests.conftest import LabHosts
 from tests.e2e.commands import Project
 from tests.lab.hosts import LabHost
@@ -20,7 +25,9 @@ def files(host: LabHost) -> set[str]:
     return set(host.run(FILES, check=True).stdout.splitlines())
 
 
-def test_a_host_is_registered_set_up_and_let_go_without_a_trace(lab_hosts: LabHosts, tmp_path: Path) -> None:
+def test_a_host_is_registered_set_up_and_let_go_without_a_trace(
+    lab_hosts: LabHosts, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     host, other = lab_hosts(2)
     project = Project(tmp_path)
     project.write("shop.yml", STACK)
@@ -54,7 +61,13 @@ def test_a_host_is_registered_set_up_and_let_go_without_a_trace(lab_hosts: LabHo
     project.ok("register", f"{other.user}@{other.address}", *to_shop, "--name", "second", "--write", "--yes")
     assert "unchanged" in project.ok("push", "shop.yml")
 
+    # from here on as by a server, which keeps a session ready on its hosts
+    store = Store(tmp_path / ".cookline")
+    project.dispatcher = Dispatcher(store, pool=Pool(warm=True))
+    request.addfinalizer(store.close)
+    request.addfinalizer(project.dispatcher.close)
     project.ok("setup", "shop", "--on", name)
+    project.ok("drift", "shop", "--on", name)
     assert host.run("cat /etc/motd; systemctl is-active cookline-agent", check=True).stdout.split() == ["hello", "active"]
 
     project.ok("deregister", name, "--stack", "shop")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shlex
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -279,3 +281,109 @@ def test_a_remote_repository_cannot_pull_in_files_of_this_machine(
     url = f"ssh://git@127.0.0.1:{ssh_server['port']}{repository}"
     with pytest.raises(SourceError, match="transport 'file' not allowed"):
         freeze(f"type: git, url: '{url}', deploy_key: !secret env:DEPLOY_KEY")
+
+
+# -- over HTTP -------------------------------------------------------------------------------------------------------------
+
+TOKEN = "token-of-a-test"
+
+
+class SmartHttp(BaseHTTPRequestHandler):
+    """git's own http-backend behind a password."""
+
+    root: Path
+    refused: list[str]
+
+    def _serve(self) -> None:
+        sent = self.headers.get("Authorization", "")
+        if sent != "Basic " + base64.b64encode(f"ann:{TOKEN}".encode()).decode():
+            self.refused.append(sent)
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        path, _, query = self.path.partition("?")
+        environment = {
+            **PLAIN,
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+        }
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environment)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = _serve
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[str]:
+    SmartHttp.root, SmartHttp.refused = tmp_path / "repositories", []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SmartHttp)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_user_and_password_reach_their_host(
+    freeze: Freeze, repository: Path, http_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TOKEN", TOKEN)
+    source = f"type: git, url: '{http_server}/shop/.git', revision: v1, user: ann, password: !secret env:GIT_TOKEN"
+    assert files(freeze(source))["app.py"] == ("0644", b"ONE\n")
+    # git asks without credentials first, and never sends other ones
+    assert set(SmartHttp.refused) == {""}
+
+
+def test_a_wrong_password_is_told_and_not_shown(
+    freeze: Freeze, repository: Path, http_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TOKEN", "something-else")
+    source = f"type: git, url: '{http_server}/shop/.git', user: ann"
+    with pytest.raises(SourceError, match="Authentication failed") as caught:
+        freeze(f"{source}, password: !secret env:GIT_TOKEN")
+    assert "something-else" not in str(caught.value) and "a token" in str(caught.value)
+    with pytest.raises(SourceError, match="could not read") as caught:
+        freeze(source)
+    assert "`user` and `password`" in str(caught.value)
+
+
+def test_a_submodule_elsewhere_does_not_get_the_password(
+    freeze: Freeze, repository: Path, http_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = http_server.replace("127.0.0.1", "localhost")
+    git(repository, "config", "--file", ".gitmodules", "submodule.lib.url", f"{elsewhere}/lib/.git")
+    commit(repository, "elsewhere", {})
+    monkeypatch.setenv("GIT_TOKEN", TOKEN)
+    with pytest.raises(SourceError, match="submodule"):
+        freeze(f"type: git, url: '{http_server}/shop/.git', user: ann, password: !secret env:GIT_TOKEN")
+    assert set(SmartHttp.refused) == {""}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a repository to somebody else")
+def test_a_repository_of_somebody_else_on_this_machine(freeze: Freeze, repository: Path) -> None:
+    for path in (repository, *repository.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    assert files(freeze(f"type: git, url: {repository}, revision: v1"))["app.py"] == ("0644", b"ONE\n")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cookline.errors import SourceError, did_you_mean
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # A repository of some hundred megabytes over a slow line.
 SECONDS = 600.0
-# sh prints what it is asked for; the answers stand in git's environment, not in its arguments.
-ASKPASS = '#!/bin/sh\ncase "$1" in\nUser*) printf %s "$COOKLINE_GIT_USER" ;;\n*) printf %s "$COOKLINE_GIT_PASSWORD" ;;\nesac\n'
+# git asks sh, which prints what stands in git's environment; nothing of it is in an argument or a file.
+HELPER = '"!f() { printf \'username=%s\\\\npassword=%s\\\\n\' \\"$COOKLINE_GIT_USER\\" \\"$COOKLINE_GIT_PASSWORD\\"; }; f"'
 SETTINGS = {
     # equal bytes on every controller
     "core.autocrlf": "false",
@@ -65,7 +66,6 @@ class Repository:
         self.local = source.url.startswith((".", "/", "~", "file:"))
         if source.url.startswith((".", "~", "/")):
             self.url = str((base / Path(source.url).expanduser()).resolve())
-        # in memory where there is some: the checkout is read once and thrown away
         self._directory = Path(tempfile.mkdtemp(prefix="cookline-git-"))
         self._key = _in_memory(resolver.resolve(source.deploy_key)) if source.deploy_key is not None else None
         self._environment = self._surroundings(source.user, resolver.resolve(source.password), known_hosts)
@@ -166,22 +166,33 @@ class Repository:
         """git's whole environment. Remote submodules of a remote repository must not lead to this machine's own files."""
         kept = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "TMPDIR")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
-        environment |= {
+        return environment | {
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_GLOBAL": str(self._settings()),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": "https:http:ssh:file" if self.local else "https:http:ssh",
             "GIT_SSH_COMMAND": shlex.join(self._ssh(known_hosts)),
             "GIT_SSH_VARIANT": "ssh",
-            "GIT_ASKPASS": str(self._askpass()) if password is not None else "/bin/false",
+            "GIT_ASKPASS": "/bin/false",
             "COOKLINE_GIT_USER": user or "git",
             "COOKLINE_GIT_PASSWORD": password or "",
-            "GIT_CONFIG_COUNT": str(len(SETTINGS)),
         }
-        for index, (name, value) in enumerate(SETTINGS.items()):
-            environment |= {f"GIT_CONFIG_KEY_{index}": name, f"GIT_CONFIG_VALUE_{index}": value}
-        return environment
+
+    def _settings(self) -> Path:
+        """git's only configuration. A repository on this machine may belong to somebody else: the definition names it."""
+        settings = {**SETTINGS, **({"safe.directory": "*"} if self.local else {})}
+        lines = []
+        for name, value in settings.items():
+            section, key = name.split(".")
+            lines += [f"[{section}]", f"\t{key} = {value}"]
+        if self.source.password is not None:
+            # for this host alone: submodules may lie elsewhere
+            parts = urlsplit(self.url)
+            lines += [f'[credential "{parts.scheme}://{parts.netloc}"]', f"\thelper = {HELPER}"]
+        path = self._directory / "gitconfig"
+        path.write_text("\n".join(lines) + "\n")
+        return path
 
     def _ssh(self, known_hosts: Path) -> Sequence[str]:
         """Strict host keys: those pinned here, then the operator's own. With a deploy key no other one is tried."""
@@ -192,12 +203,6 @@ class Repository:
             path = f"/proc/{os.getpid()}/fd/{self._key}"
             words += ["-i", path, "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "ForwardAgent=no"]
         return words
-
-    def _askpass(self) -> Path:
-        program = self._directory / "askpass"
-        program.write_text(ASKPASS)
-        program.chmod(0o700)
-        return program
 
 
 def _in_memory(key: str) -> int:

@@ -101,15 +101,15 @@ class Conversation:
 
     def uninstall(self) -> None:
         """Have the host remove its agent and everything that cookline keeps there, this very bundle included."""
-        session = self.session()
-        try:
-            session.send({"operation": "uninstall"})
-            while session.receive(OPERATION_SECONDS)["kind"] != "answer":
-                pass
-        finally:
-            session.close()
-            # nothing is got ready there any more
-            self.pool.drop(self.target)
+        with self.pool.leaving(self.target):
+            session = self.session()
+            try:
+                session.send({"operation": "uninstall"})
+                while session.receive(OPERATION_SECONDS)["kind"] != "answer":
+                    pass
+            finally:
+                session.close()
+                self.pool.drop(self.target)
 
     def hello(self) -> Message:
         """Connect, put the bundle there when it is missing, and return what the host says of itself."""

@@ -85,6 +85,10 @@ class Pool:
         if self._ready:
             self._ready.prepare(target, bundle)
 
+    def leaving(self, target: Target) -> contextlib.AbstractContextManager[None]:
+        """Around the last operation on a host: nothing is got ready there meanwhile."""
+        return self._ready.leaving(target) if self._ready else contextlib.nullcontext()
+
     def drop(self, target: Target) -> None:
         """Close the connection to `target`: it broke, or the host goes away."""
         if self._ready:
