@@ -110,6 +110,15 @@ def test_a_token_reaches_as_far_as_its_scopes(team: Team) -> None:
     assert {entry["what"] for entry in refusals} >= {"setup test", "status", "stop test lab1"}
 
 
+def test_a_token_reads_no_files_of_the_server(team: Team) -> None:
+    (team.project.folder / "keys.yml").write_text("- canary\n")
+    show = team.token("show")
+    for words in (("diff", "test", "--file", "keys.yml"), ("explain", "a.b", "-i", "x", "--stack", "keys.yml")):
+        said = team.remote(show, *words)
+        assert said.status != 0
+        assert "reads no files of its own machine" in said.err and "canary" not in said.out + said.err
+
+
 def test_who_has_no_token_learns_nothing(team: Team) -> None:
     wrong = team.remote("cookline_guessed", "status", "test")
     assert wrong.status == 2 and "no valid token" in wrong.err and "lab1" not in wrong.out + wrong.err

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cookline.cli.options import AsJson, Stack
+from cookline.cli.push import frozen
 from cookline.cli.render.text import printable
 from cookline.cli.session import session
+from cookline.errors import UsageError
 
 if TYPE_CHECKING:
     from cookline.control.stack.difference import Difference, FileChange, ValueChange
+    from cookline.control.stack.revision import Revision
 
 SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 STYLES = {"+": "green", "-": "red", "@": "cyan", "~": "yellow"}
@@ -26,6 +31,7 @@ def diff(
     stack: Stack,
     before: Annotated[int | None, typer.Argument(metavar="[A]", help="A revision; the one before B without.")] = None,
     after: Annotated[int | None, typer.Argument(metavar="[B]", help="A revision; the newest without.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="B is what a push of this definition would make.")] = None,
     names_only: Annotated[bool, typer.Option("--names-only", help="No contents of files.")] = False,
     full: Annotated[bool, typer.Option("--full", help="All lines of every file.")] = False,
     as_json: AsJson = False,
@@ -38,17 +44,39 @@ def diff(
     from cookline.control.stack.revision import Revision
 
     here = session()
-    new = here.store.revisions.get(stack, after)
-    old = here.store.revisions.get(stack, max(1, new.number - 1) if before is None else before)
-    found = compare(Revision.load(dict(old.content)), Revision.load(dict(new.content)), here.store.blobs.get)
+    if file is not None:
+        old = here.store.revisions.get(stack, before)
+        fresh = _working_tree(stack, here.cwd / file, after)
+        found = compare(Revision.load(dict(old.content)), fresh, _reader(fresh))
+        number, title = None, f"{stack}: revision {old.number} -> {file}"
+    else:
+        new = here.store.revisions.get(stack, after)
+        old = here.store.revisions.get(stack, max(1, new.number - 1) if before is None else before)
+        found = compare(Revision.load(dict(old.content)), Revision.load(dict(new.content)), here.store.blobs.get)
+        number, title = new.number, f"{stack}: revision {old.number} -> {new.number}, by {new.author}  {new.message}"
     if as_json:
-        here.json({"stack": stack, "before": old.number, "after": new.number, **_plain(found)})
+        here.json({"stack": stack, "before": old.number, "after": number, **_plain(found)})
         return
-    here.say(f"{stack}: revision {old.number} -> {new.number}, by {printable(new.author)}  {printable(new.message)}".rstrip())
+    here.say(printable(title).rstrip())
     if not found:
         here.say("nothing differs")
     _print_values(found.values)
     _print_files(found.files, contents=not names_only, limit=None if full else LINES_SHOWN)
+
+
+def _working_tree(stack: str, file: Path, after: int | None) -> Revision:
+    if after is not None:
+        raise UsageError("--file stands in the place of B", hint=f"cookline diff {stack} A --file FILE")
+    fresh = frozen(file, quiet=True)
+    if fresh.stack.name != stack:
+        raise UsageError(f"{file} defines the stack {fresh.stack.name!r}, not {stack!r}")
+    return fresh
+
+
+def _reader(fresh: Revision) -> Callable[[str], bytes]:
+    """Contents of the working tree, and else those that are kept."""
+    blobs = {blob.sha256: blob for blob in fresh.blobs}
+    return lambda sha256: blobs[sha256].read() if sha256 in blobs else session().store.blobs.get(sha256)
 
 
 def _plain(found: Difference) -> dict[str, Any]:

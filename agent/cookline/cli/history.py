@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import author, told
+from cookline.cli.push import ABANDON, author, refuse_to_abandon, told
 from cookline.cli.render.table import table
 from cookline.cli.session import session
 from cookline.errors import CooklineError
@@ -58,6 +58,7 @@ def revert(
     stack: Stack,
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="The revision whose content shall be the newest.")],
     message: Annotated[str, typer.Option("--message", "-m", help="Why: kept with the new revision.")] = "",
+    abandon: Annotated[bool, typer.Option("--abandon", help=ABANDON)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Push the content of an old revision as a new one. Runs use it from then on; the files of the definition stay as they are.
@@ -77,6 +78,8 @@ def revert(
             f"revision {number} of {stack} cannot be used again: {len(lost)} of its contents are no longer kept",
             hint="push it from its files, for example from version control",
         )
+    if not abandon:
+        refuse_to_abandon(revision)
     reason = f"back to revision {number}" + (f": {message}" if message else "")
     pushed = here.store.push(revision, author=author(), message=reason)
     told(pushed, before, revision, as_json=as_json)

@@ -21,10 +21,16 @@ if TYPE_CHECKING:
     from cookline.control.store.revisions import Pushed
 
 
+ABANDON = "Let instances go that are up and no longer in the definition."
+# Their hosts run nothing of ours, or no longer answer.
+LET_GO = frozenset({"stopped", "registered", "start_failed", "connection_lost", "terminated"})
+
+
 def push(
     definition: Annotated[Path, typer.Argument(help="The stack's YAML file; with --watch a folder of them.")],
     message: Annotated[str, typer.Option("--message", "-m", help="Why: kept with the revision.")] = "",
     check: Annotated[bool, typer.Option("--check", help="Only look for mistakes; keep nothing.")] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help=ABANDON)] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on: push whatever changes, until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -52,6 +58,8 @@ def push(
         push_to(server, revision, message, as_json=as_json)
         return
     before = newest_number(stack.name)
+    if not abandon:
+        refuse_to_abandon(revision)
     pushed = here.store.push(revision, author=author(), message=message)
     told(pushed, before, revision, as_json=as_json)
     if not as_json and pushed.number != before:
@@ -104,6 +112,24 @@ def _kept(stack: str, app: str) -> Kept | None:
         return None
     sha256 = str(manifest[0][2])
     return Kept(source, stood, lambda: Artifact(here.store.blobs.get(sha256), sha256))
+
+
+def refuse_to_abandon(revision: Revision) -> None:
+    """Raises UsageError when hosts that are up would drop out of the stack with all that runs on them (features O9)."""
+    here = session()
+    stack = revision.stack.name
+    if not newest_number(stack):
+        return
+    instances = here.store.instances.of(here.store.revisions.stack_id(stack))
+    left = [each for each in instances if each.name not in revision.stack.instances and each.state not in LET_GO]
+    if left:
+        names = ", ".join(f"{each.name} ({each.state})" for each in left)
+        ways = {"static": f"cookline deregister {left[0].name} --stack {stack}"}
+        way = ways.get(left[0].provider, f"cookline terminate {stack} {left[0].name}")
+        raise UsageError(
+            f"the definition no longer has {names}; nobody would look after {'it' if len(left) == 1 else 'them'}",
+            hint=f"first `{way}`; --abandon pushes it as it is",
+        )
 
 
 def author() -> str:

@@ -23,6 +23,7 @@ from cookline.control.store.runs import CommandRecord
 from cookline.errors import EXIT_USAGE, CooklineError
 
 BACKLOG = 64
+YAML = (".yml", ".yaml")
 # Commands that read or write files beside them; over the network they would touch the server's.
 HERE_ONLY = frozenset({"push", "register", "clone", "token", "audit"})
 
@@ -63,7 +64,11 @@ class LineRunner:
             if caller.token is not None and command in LOCAL | HERE_ONLY:
                 raise Forbidden(f"{command} works on files of the machine where it runs; a server does not do it for others")
             if caller.token is not None:
-                self.keeper.check_gates(caller, parameters(arguments, session).get("gate") or ())
+                given = parameters(arguments, session)
+                self.keeper.check_gates(caller, given.get("gate") or ())
+                # `diff --file`, `explain --stack FILE`: what is wrong with a file is told with its lines
+                if given.get("file") is not None or "/" in str(given.get("stack")) or str(given.get("stack")).endswith(YAML):
+                    raise Forbidden("a server reads no files of its own machine for others", hint="name a pushed stack")
             stack = self._stack(arguments, session) if caller.token is not None else None
             return self.keeper.admit(caller, command, stack, " ".join(arguments))
         except CooklineError as error:

@@ -11,6 +11,7 @@ import pytest
 
 from cookline.cli.session import Session, Terminal, enter
 from cookline.cli.watched import watch_definitions
+from cookline.control.store.store import Store
 from cookline.errors import EXIT_OK, EXIT_USAGE
 from tests.unit.cli.conftest import Run
 
@@ -56,6 +57,34 @@ def test_diff_shows_the_reference_of_a_secret(command: Run, project: Path) -> No
     edit(project / "shop.yml", "generated:token", "env:HOME")
     command("push", "shop.yml")
     assert "  ~ apps.shop.environment.TOKEN: !secret generated:token -> !secret env:HOME\n" in command("diff", "shop")[1]
+
+
+def test_diff_with_what_a_push_would_make(command: Run, project: Path) -> None:
+    command("push", "shop.yml")
+    assert "nothing differs" in command("diff", "shop", "--file", "shop.yml")[1]
+    (project / "site/index.html").write_text("<p>two</p>\n")
+    edit(project / "shop.yml", "shutdown_timeout: 30", "shutdown_timeout: 45")
+    out = command("diff", "shop", "--file", "shop.yml")[1]
+    assert "revision 1 -> shop.yml" in out
+    assert "shutdown_timeout: 30.0 -> 45.0" in out and "+<p>two</p>" in out
+    assert len(json.loads(command("history", "shop", "--json")[1])) == 1
+    assert command("diff", "shop", "1", "1", "--file", "shop.yml")[0] == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("state", "refused"), [("online", True), ("setup_failed", True), ("stopped", False), ("connection_lost", False)]
+)
+def test_a_push_abandons_no_host_that_is_up(command: Run, project: Path, state: str, refused: bool) -> None:
+    command("push", "shop.yml")
+    with Store(project / ".cookline") as store:
+        [instance] = store.instances.all()
+        store.instances.record(instance.id, state=state)
+    edit(project / "shop.yml", "  web1: {layers: [web], address: 192.0.2.1}\n", "")
+    code, _out, errors = command("push", "shop.yml")
+    assert (code == EXIT_USAGE) == refused
+    if refused:
+        assert f"no longer has web1 ({state})" in errors and "cookline deregister web1 --stack shop" in errors
+        assert command("push", "shop.yml", "--abandon")[0] == EXIT_OK
 
 
 def test_the_first_revision_differs_from_nothing(command: Run, project: Path) -> None:
