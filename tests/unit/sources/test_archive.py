@@ -198,7 +198,7 @@ def member(kind: bytes = tarfile.REGTYPE, target: str = "", mode: int = 0o644, s
         ({"empty": member(tarfile.DIRTYPE), ".git/config": b""}, None),
         ({".git/config": b""}, "holds no files"),
     ],
-    ids=str,
+    ids=lambda value: " and ".join(value) if isinstance(value, dict) else str(value),
 )
 def test_a_member_that_must_not_be_unpacked(contents: dict[str, Any], sentence: str | None) -> None:
     if sentence is None:
