@@ -215,6 +215,17 @@ def fault(
     session().say(f"{name}: {word}")
 
 
+@kitchen.command()
+def snapshot(stack: Annotated[str, typer.Argument(help="A pushed stack, by name or by its file.")]) -> None:
+    """Print what the hosts of a stack are told of each other, for `snapshot: FILE` of a suite.
+
+    Trim it to what the recipes look at. Values of secrets are not in it. Example: cookline kitchen snapshot shop > shop.json
+    """
+    from cookline.kitchen.stack_hosts import snapshot_of_stack
+
+    session().json(snapshot_of_stack(session().directory, stack))
+
+
 # -- what they share ---------------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ class Hosts:
         self.directory = records.directory
         self.ssh_config = self.directory / "ssh_config"
         self.known_hosts = self.directory / "known_hosts"
+        # those of providers that make hosts, what `cookline trust` has pinned, and what the operator trusts already
+        self.trusted = (self.known_hosts, self.directory.parent / "known_hosts", Path("~/.ssh/known_hosts").expanduser())
         self._providers: dict[str, Provider] = {}
         self._lock = threading.Lock()
 
@@ -38,6 +40,7 @@ class Hosts:
 
     def create(self, wanted: Iterable[tuple[str, str, Mapping[str, Any]]], say: Say) -> None:
         """Bring up hosts, given as (name, provider, settings), those of one provider together."""
+        self.records.prepare()
         groups: dict[str, list[HostRequest]] = {}
         for name, provider, settings in wanted:
             groups.setdefault(provider, []).append(HostRequest(name, settings))
@@ -47,6 +50,11 @@ class Hosts:
                 state = "created" if record.state == "absent" else record.state
                 self.records.save(replace(record, state=state, provider=provider, host=asdict(host), error=None, exit_code=0))
         self.write_ssh_config()
+
+    def is_running(self, name: str, settings: Mapping[str, Any]) -> bool:
+        """Whether a host that was made still runs: the machine may have been restarted since."""
+        provider = self.provider(self.records.get(name).provider)
+        return provider.status([HostRequest(name, settings)])[0].state == "running"
 
     def destroy(self, names: Sequence[str], say: Say) -> None:
         """Nothing is left of them, here and in their provider."""
@@ -88,7 +96,7 @@ class Hosts:
             port=host.get("port"),
             user=host.get("user"),
             identity_file=host.get("identity_file"),
-            known_hosts=(str(self.known_hosts), str(Path("~/.ssh/known_hosts").expanduser())),
+            known_hosts=tuple(map(str, self.trusted)),
         )
 
     def write_ssh_config(self) -> None:
@@ -98,7 +106,7 @@ class Hosts:
             if not self.directory.is_dir():
                 return
             write(self.known_hosts, "".join(f"{known_name(host)} {host.known_host}\n" for host in hosts if host.known_host))
-            write(self.ssh_config, ssh_config(hosts, [self.known_hosts]))
+            write(self.ssh_config, ssh_config(hosts, self.trusted))
 
 
 def known_name(host: Host) -> str:

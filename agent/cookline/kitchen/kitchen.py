@@ -20,6 +20,7 @@ from cookline.kitchen.cases import Case
 from cookline.kitchen.converging import Converged, Converger
 from cookline.kitchen.hosts import Hosts
 from cookline.kitchen.record import Record, Records, next_phases
+from cookline.kitchen.stack_hosts import without_values
 from cookline.kitchen.working_tree import mock_snapshot, request_of
 from cookline.protocol import RunRequest
 
@@ -78,12 +79,19 @@ class Kitchen:
         results = {case.name: Result(case.name, self.records.get(case.name).state) for case in cases}
         if wanted == "verify":
             testinfra.require_tools()
-        absent = [case for case in cases if "create" in next_phases(results[case.name].state, wanted)]
-        self._create(absent, results)
+        down = [case for case in cases if wanted == "create" or not self._is_up(case, results[case.name])]
+        self._create(down, results)
         rest = [case for case in cases if results[case.name].error is None]
-        with ThreadPoolExecutor(self.parallel, thread_name_prefix="kitchen") as threads:
+        threads = ThreadPoolExecutor(self.parallel, thread_name_prefix="kitchen")
+        try:
             list(threads.map(lambda case: self._phases(case, wanted, results[case.name]), rest))
+        finally:
+            # after Ctrl-C: what runs goes on on its host, what waits does not begin
+            threads.shutdown(wait=False, cancel_futures=True)
         return list(results.values())
+
+    def _is_up(self, case: Case, result: Result) -> bool:
+        return result.state != "absent" and self.hosts.is_running(case.name, case.settings)
 
     def test(self, cases: Sequence[Case], destroy: str) -> list[Result]:
         """From nothing to verified. `destroy` says whose hosts go afterwards: passing, always, never."""
@@ -111,9 +119,11 @@ class Kitchen:
                 lambda text: self.on_event("", {"kind": "said", "text": text}),
             )
             for case in some:
-                results[case.name].state = "created"
+                results[case.name].state = self.records.get(case.name).state
                 results[case.name].checks.append(Checked("create", time.monotonic() - begun))
 
+        if not cases:
+            return
         try:
             create(cases)
         except CooklineError as error:
@@ -175,11 +185,7 @@ class Kitchen:
     def _remember(self, case: Case, request: RunRequest) -> None:
         """What the fixtures of its tests show; values of secrets stay out of it."""
         own: Mapping[str, Any] = next((each for each in request.snapshot["instances"] if each["name"] == case.name), {})
-        apps = {
-            name: {**app, "environment": dict.fromkeys(app.get("environment", {}))}
-            for name, app in request.snapshot["apps"].items()
-        }
-        shown = {**request.snapshot, "apps": apps}
+        shown = without_values(request.snapshot)
         self.records.save(replace(self.records.get(case.name), stack=request.stack, instance=own, snapshot=shown))
 
     def _setup(self, case: Case, result: Result) -> str:

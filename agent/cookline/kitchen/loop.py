@@ -75,6 +75,8 @@ class Loop:
     def _chosen(self, on: str | None) -> list[str]:
         stack = self.revision.stack
         states = {each.name: each.state for each in self.store.instances.of(self.stack_id)}
+        if on in stack.layers and on not in stack.instances:
+            on = f"layer:{on}"
         names = select(stack, on, states) if on else list(stack.instances)
         online = [name for name in names if states.get(name) == "online"]
         if not online:

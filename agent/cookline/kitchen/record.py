@@ -46,9 +46,13 @@ class Records:
     def all(self) -> list[Record]:
         return [self.get(path.stem) for path in sorted(self.hosts.glob("*.json"))]
 
-    def save(self, record: Record) -> Record:
+    def prepare(self) -> None:
+        """Make the directories, for their owner alone."""
         for folder in (self.directory.parent, self.directory, self.hosts, self.reports):
             folder.mkdir(mode=0o700, exist_ok=True, parents=True)
+
+    def save(self, record: Record) -> Record:
+        self.prepare()
         path = self.hosts / f"{record.name}.json"
         staged = path.with_suffix(".new")
         staged.touch(mode=0o600)

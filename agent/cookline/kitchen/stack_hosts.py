@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,39 +38,66 @@ def snapshot_of(
     return snapshot(revision, store=store, number=number, stack_id=stack_id, instances=standings)
 
 
+def snapshot_of_stack(directory: Path, stack: str) -> dict[str, Any]:
+    """The newest revision of a pushed stack with its hosts as they stand, without the values of apps' environments."""
+    with opened(directory) as store:
+        pushed = store.revisions.get(name_of(stack))
+        revision = Revisions(store).get(pushed.stack, pushed.number)
+        return without_values(snapshot_of(revision, store.instances.of(pushed.stack_id), pushed.stack_id))
+
+
+def without_values(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The snapshot with the names of apps' variables alone: values may be secrets."""
+    apps = {name: {**app, "environment": dict.fromkeys(app.get("environment", {}))} for name, app in told["apps"].items()}
+    return {**told, "apps": apps}
+
+
+@contextmanager
+def opened(directory: Path) -> Iterator[Store]:
+    """The store of a project. Raises UsageError where there is none."""
+    if not (directory / "store.db").is_file():
+        raise UsageError(f"there is no store in {directory}", hint="do it where you push from, or name its .cookline directory")
+    store = Store(directory)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def hosts_of_stack(directory: Path, stack: str, *, on: str | None = None, layer: str | None = None) -> dict[str, Any]:
     """What the pytest plugin is told (see verify.described) of the chosen hosts that are online.
 
     Raises StackError, SelectorError for names that nothing has, UsageError when none of them is online.
     """
-    if not (directory / "store.db").is_file():
-        raise UsageError(
-            f"there is no store in {directory}", hint="run pytest where you push from, or give --cookline-directory"
-        )
-    store = Store(directory)
-    try:
+    with opened(directory) as store:
         pushed = store.revisions.get(name_of(stack))
         revision = Revisions(store).get(pushed.stack, pushed.number)
         instances = store.instances.of(pushed.stack_id)
-        states = {each.name: each.state for each in instances}
-        named = [set(select(revision.stack, each, states)) for each in (on, f"layer:{layer}" if layer else None) if each]
-        chosen = set.intersection(*named) if named else set(states)
-        if not chosen:
-            raise SelectorError(f"no instance of {pushed.stack} is both {on} and in the layer {layer}")
+        chosen = _chosen(revision, instances, on, layer)
         online = [each for each in instances if each.name in chosen and each.state == "online"]
         if not online:
             raise UsageError(f"none of {', '.join(sorted(chosen))} is online", hint=f"cookline status {pushed.stack}")
         hosts = Hosts(store)
-        shown = snapshot_of(revision, instances, pushed.stack_id)
-        for app in shown["apps"].values():
-            app["environment"] = dict.fromkeys(app["environment"])
         targets = [hosts.target(revision, each) for each in online]
-        path = write_ssh_config(directory, targets)
-        known = {each["name"]: each for each in shown["instances"]}
-        about = {each.instance: {**known[each.instance], "user": each.user or "root"} for each in targets}
-        return described(about, ssh_config=path, stack=pushed.stack, snapshot=shown)
-    finally:
-        store.close()
+        shown = without_values(snapshot_of(revision, instances, pushed.stack_id))
+        return described_targets(directory, targets, pushed.stack, shown)
+
+
+def described_targets(directory: Path, targets: list[Target], stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """verify.described for hosts of a stack; writes their ssh configuration."""
+    path = write_ssh_config(directory, targets)
+    known = {each["name"]: each for each in shown["instances"]}
+    about = {each.instance: {**known[each.instance], "user": each.user or "root"} for each in targets}
+    return described(about, ssh_config=path, stack=stack, snapshot=shown)
+
+
+def _chosen(revision: Revision, instances: list[Instance], on: str | None, layer: str | None) -> set[str]:
+    states = {each.name: each.state for each in instances}
+    named = [set(select(revision.stack, each, states)) for each in (on, f"layer:{layer}" if layer else None) if each]
+    chosen = set.intersection(*named) if named else set(states)
+    if not chosen:
+        raise SelectorError(f"no instance of {revision.stack.name} is both {on} and in the layer {layer}")
+    return chosen
 
 
 def write_ssh_config(directory: Path, targets: list[Target]) -> Path:

@@ -11,8 +11,8 @@ from typing import Any
 
 from cookline.control.transport.base import Target
 from cookline.errors import CooklineError
-from cookline.kitchen.stack_hosts import write_ssh_config
-from cookline.kitchen.verify import described, verify
+from cookline.kitchen.stack_hosts import described_targets, without_values
+from cookline.kitchen.verify import verify
 
 
 class Verifying:
@@ -30,10 +30,7 @@ class Verifying:
         with self._lock:
             self._newest += 1
             number = self._newest
-        shown = {**snapshot, "apps": {name: {**app, "environment": {}} for name, app in snapshot["apps"].items()}}
-        known = {each["name"]: each for each in snapshot["instances"]}
-        about = {each.instance: {**known[each.instance], "user": each.user or "root"} for each in targets}
-        what = described(about, ssh_config=write_ssh_config(self.directory, list(targets)), stack=stack, snapshot=shown)
+        what = described_targets(self.directory, list(targets), stack, without_values(snapshot))
         threading.Thread(target=self._run, args=(tests, what, number), name="verify", daemon=True).start()
 
     def _run(self, tests: Sequence[Path], what: Mapping[str, Any], number: int) -> None:
