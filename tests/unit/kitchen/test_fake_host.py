@@ -7,7 +7,9 @@ import textwrap
 import pytest
 
 from cookline.errors import CookbookError, CooklineError, RunError, StackError, UsageError
+from cookline.host.system import System
 from cookline.kitchen import FakeHost, converge
+from cookline.kitchen.fake.system import FakeSystem
 
 IMPORTS = (
     "from cookline import Directory, Execute, File, Group, LineInFile, Link, Package, Reload, Restart, Service, SystemdUnit, "
@@ -127,3 +129,9 @@ def test_asking_for_what_was_not_declared_names_the_nearest(run):
         done.resource("File[/etc/mot]")
     with pytest.raises(UsageError, match="no file /etc/mtd"):
         done.file("/etc/mtd")
+
+
+def test_no_way_to_this_machine_is_left_open():
+    allowed = {"forget", "open_door", "brought_by"}
+    ways = {name for name, value in vars(System).items() if callable(value) and not name.startswith("_")} - allowed
+    assert ways <= set(vars(FakeSystem)), "a fake host answers these itself"

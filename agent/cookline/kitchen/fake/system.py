@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from cookline.errors import CommandError, ResourceError
 from cookline.host import accounts, dpkg
@@ -155,7 +155,8 @@ class FakeSystem(System):
         old = self.node(path)
         kept = (old.mode, old.uid, old.gid) if old is not None and old.kind == "file" else ("0644", 0, 0)
         owner = (kept[1] if uid is None else uid, kept[2] if gid is None else gid)
-        self.put(path, Node("file", mode or kept[0], *owner, content=content if isinstance(content, bytes) else content.read()))
+        data = content if isinstance(content, bytes) else content.read()
+        self.put(path, Node("file", mode or kept[0], *owner, content=data))
 
     def keep_backup(self, path: str) -> str:
         return path
@@ -188,6 +189,10 @@ class FakeSystem(System):
     def remove_tree(self, path: str) -> None:
         for each in [path, *(f"{path}/{name}" for name in self.listing(path))]:
             self.nodes[each] = None
+
+    def change(self, verb: str, path: str) -> NoReturn:
+        """What has no meaning in memory must not reach this machine. Raises ResourceError."""
+        raise ResourceError(f"a fake host cannot {verb} {path}")
 
     # -- what packages and commands bring ------------------------------------------------------------------------------
 
