@@ -1,7 +1,15 @@
-"""python -m tests.bench: every benchmark, each beside its floor or a peer in the same run."""
+"""python -m tests.bench [quiet | kitchen | fleet [COUNT ..]]: every benchmark, or one, beside its floor or a peer."""
 
-from tests.bench import bench_kitchen, quiet
+import sys
+
+from tests.bench import bench_kitchen, fleet, quiet
+
+BENCHMARKS = {"quiet": quiet.main, "kitchen": bench_kitchen.main, "fleet": fleet.main}
 
 if __name__ == "__main__":
-    quiet.main()
-    bench_kitchen.main()
+    chosen, *counts = sys.argv[1:] or [""]
+    if counts:
+        fleet.main([int(count) for count in counts])
+    else:
+        for name in [chosen] if chosen else BENCHMARKS:
+            BENCHMARKS[name]()

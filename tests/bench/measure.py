@@ -53,3 +53,9 @@ def hosts_cpu_seconds(host: LabHost) -> float:
 def resident_megabytes() -> float:
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+
+
+def memory_kilobytes(name: str) -> int:
+    """A line of /proc/meminfo."""
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(f"{name}:"))

@@ -100,7 +100,11 @@ class Machine:
             keys, owner = home / ".ssh" / "authorized_keys", home.stat()
             write(keys, identity + "\n", 0o600)
             os.chown(keys, owner.st_uid, owner.st_gid)
-        write(etc / "apt/sources.list.d/cookline.list", f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
+        self.prepare_packages()
+
+    def prepare_packages(self) -> None:
+        """Tell apt of the repository that the host gets."""
+        write(self.root / "etc/apt/sources.list.d/cookline.list", f"deb [trusted=yes] file:{PACKAGES_INSIDE} ./\n")
         for path in Path(self.record.packages, "lists").iterdir():
             shutil.copy(path, self.root / "var/lib/apt/lists")
 

@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 class Record:
     """One host: `number` (1..240) gives its address and its names in the kernel; `image` is the hash of its root file system.
 
-    `packages` is the directory of its apt repository, `wanted` what that was asked to hold.
+    `packages` is the directory of its apt repository, `wanted` what that was asked to hold; `kind` is "" or "light".
     """
 
     name: str
@@ -35,6 +35,7 @@ class Record:
     image: str
     packages: str = ""
     wanted: Sequence[str] = ()
+    kind: str = ""
 
     @property
     def hostname(self) -> str:

@@ -13,6 +13,7 @@ from cookline.control.providers.base import Host, HostRequest, Progress
 from cookline.control.providers.container import image, packages
 from cookline.control.providers.container.faults import Faults
 from cookline.control.providers.container.image import Image
+from cookline.control.providers.container.light import LightMachine
 from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.network import Network
 from cookline.control.providers.container.project import Project, Record
@@ -20,13 +21,14 @@ from cookline.control.providers.container.requirements import require_programs, 
 from cookline.control.providers.container.runtime import prepare_runtime, release_runtime
 from cookline.errors import UsageError, did_you_mean
 
-SETTINGS = ("image", "packages")
+SETTINGS = ("image", "packages", "kind")
 
 
 class ContainerProvider:
     """`directory` is the project's `.cookline`. A host's settings are `image` (a name of image.RECIPES, default debian-12) and
     `packages`: names of Debian packages, or paths of .deb files, that its apt can install without a way out of the machine.
-    The hosts of one `create` share one repository with the packages of them all.
+    The hosts of one `create` share one repository with the packages of them all. `kind: light` makes a host without systemd and
+    without packages, of which a machine carries hundreds.
 
     `network` is the /24 that the hosts live in, None to have a free one chosen; COOKLINE_CONTAINER_NETWORK says the same.
     """
@@ -67,7 +69,7 @@ class ContainerProvider:
 
     def _record(self, request: HostRequest, made: Image, repositories: Mapping[str, Mapping[str, Any]]) -> Record:
         record = self.project.find(request.name) or self.project.add(request.name, made.hash)
-        record = replace(record, **repositories.get(request.name, {}))
+        record = replace(record, kind=kind_of(request), **repositories.get(request.name, {}))
         self.project.save(record)
         return record
 
@@ -87,7 +89,9 @@ class ContainerProvider:
         return chosen
 
     def _met(self, request: HostRequest) -> bool:
-        """Whether the host has a repository with all that is asked for."""
+        """Whether the host has a repository with all that is asked for, or none to have."""
+        if kind_of(request) == "light":
+            return True
         record = self.project.find(request.name)
         return bool(record and Path(record.packages, "complete").exists() and {*packages_of(request)} <= {*record.wanted})
 
@@ -148,7 +152,8 @@ class ContainerProvider:
         return record is not None and (machine := self._machine(record)).running and machine.booted
 
     def _machine(self, record: Record) -> Machine:
-        return Machine(self.project, record, Image(record.image, self.cache / "images" / record.image))
+        made = LightMachine if record.kind == "light" else Machine
+        return made(self.project, record, Image(record.image, self.cache / "images" / record.image))
 
     def _machines(self, names: Sequence[str], *, missing_ok: bool = False) -> list[Machine]:
         found = {name: record for name in names if (record := self.project.find(name))}
@@ -175,6 +180,10 @@ def packages_of(request: HostRequest) -> Sequence[str]:
     return [str(name) for name in request.settings.get("packages") or ()]
 
 
+def kind_of(request: HostRequest) -> str:
+    return str(request.settings.get("kind") or "")
+
+
 def image_of(request: HostRequest) -> str:
     return str(request.settings.get("image") or image.DEFAULT)
 
@@ -187,6 +196,10 @@ def check_settings(request: HostRequest) -> None:
                 hint=f"settings: {', '.join(SETTINGS)}",
             )
     image.recipe(image_of(request))
+    if kind_of(request) not in ("", "light"):
+        raise UsageError(f"{request.name}: there is no kind {kind_of(request)!r} of container", hint="the one kind is light")
+    if kind_of(request) == "light" and packages_of(request):
+        raise UsageError(f"{request.name}: a light host has no packages", hint="leave out `kind` or `packages`")
 
 
 def boot(machine: Machine, identity: str) -> None:
