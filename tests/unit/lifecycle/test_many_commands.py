@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from typing import Any
 
 import pytest
 from kitchen import KitchenMaker
 
-from cookline.control.lifecycle.command import Report
+from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.states import TRANSITIONS
+from cookline.control.store.runs import FOLLOWING
 from cookline.protocol import OUTCOMES
 
 KINDS = ("configure", "configure", "setup", "shutdown", "start", "deploy", "reboot")
@@ -63,3 +65,38 @@ def test_operators_do_not_get_in_each_others_way(make_kitchen: KitchenMaker, see
     assert kitchen.dispatcher.unfinished() == []
     assert kitchen.store.database.rows("SELECT * FROM claims") == []
     assert set(kitchen.states().values()) <= {"online", "stopped"}
+
+
+def test_twenty_that_join_at_once_cost_each_at_most_two_configures(make_kitchen: KitchenMaker) -> None:
+    """The first to be online are configured at once; while that goes on the others join, and one configure more tells of all."""
+    names = [f"web{number}" for number in range(1, 21)]
+    kitchen = make_kitchen(dict.fromkeys(names, "app"))
+    commands: list[str] = []
+    all_joined = threading.Event()
+
+    def script(request: dict[str, Any]) -> list[dict[str, Any]]:
+        """The first configures go on until everybody has joined and is to be told of."""
+        while request["event"] == "configure" and not all_joined.wait(0.05):
+            if len(commands) == len(names) and all(kitchen.store.runs.of_command(each, FOLLOWING) for each in commands):
+                all_joined.set()
+        return []
+
+    for name in names:
+        kitchen.hosts.host(name).script = script
+    commands += [kitchen.dispatcher.begin(Command("start", "shop", name)) for name in names]
+    reports = [kitchen.dispatcher.wait(command) for command in commands]
+    assert {report.exit_code for report in reports} == {0}
+
+    for name in names:
+        configures = [each for each in kitchen.hosts.host(name).requests if each["event"] == "configure"]
+        assert 1 <= len(configures) <= 2, name
+        last = configures[-1]["snapshot"]
+        assert {each["name"] for each in last["instances"] if each["online"]} == set(names), "the last one tells of all"
+    superseded = [result for report in reports for result in report.results if result.outcome == "superseded"]
+    for result in superseded:
+        covered = re.search(r"covered by snapshot (\d+), .*; run (\w+) brings it", str(result.reason))
+        assert covered is not None
+        assert result.run is not None and covered[2] > result.run
+        ended = kitchen.store.runs.run(covered[2])
+        assert ended.outcome in ("successful", "superseded")
+        assert ended.outcome == "superseded" or (ended.snapshot or 0) >= int(covered[1])

@@ -80,3 +80,10 @@ def test_moving_keeps_online_since(tmp_path: Path) -> None:
         assert store.instances.get(instance.id).last_event is None, "a refused move changes nothing"
         move(store, instance.id, "shutting_down")
         assert store.instances.get(instance.id).online_since is None
+
+
+def test_the_page_of_states_is_what_the_table_says() -> None:
+    from cookline.control.lifecycle.diagram import page
+
+    kept = Path(__file__).parents[3] / "docs" / "states.md"
+    assert kept.read_text() == page(), "cookline docs states > docs/states.md"
