@@ -53,10 +53,10 @@ def _by(store: Store, instance: Instance) -> str:
 
 
 def _held(store: Store, instance: Instance, now: float) -> str:
-    from cookline.control.lifecycle.timers.keepalive import HOLD, LONGEST_HOLD_SECONDS
+    from cookline.control.lifecycle.timers.keepalive import PATIENCE
 
-    timer = store.timers.get(instance.id, HOLD)
-    if instance.state not in ("connection_lost", "start_failed") or not timer.holds(now, LONGEST_HOLD_SECONDS):
+    timer = store.timers.get(instance.id, PATIENCE.kind)
+    if instance.state not in ("connection_lost", "start_failed") or not timer.holds(now, PATIENCE.longest):
         return ""
     return f"comes and goes: left alone for {age(timer.due - now)}"
 

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.states import move
+from cookline.control.lifecycle.timers.patience import Patience
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.timers.scene import Scene
     from cookline.control.lifecycle.timers.silence import Silence
     from cookline.control.store.instances import Instance
 
-HOLD = "hold"
-# After this much doubling an instance is tried once an hour, for as long as it takes.
-LONGEST_HOLD_SECONDS = 3600.0
-# An instance that has not been lost for so long begins with a clean slate.
-CALM_SECONDS = 2 * LONGEST_HOLD_SECONDS
+# The first wait is the stack's keepalive; after some doubling an instance is tried once an hour, for as long as it takes.
+PATIENCE = Patience("hold", longest=3600.0)
 # States in which an agent is expected to beat.
 BEATING = frozenset({"online", "setup_failed"})
 
@@ -29,11 +27,13 @@ def check(scene: Scene, silence: Silence) -> list[Command]:
     lost = [each for each in scene.instances if each.state in BEATING and _is_silent(scene, silence, each)]
     for instance in lost:
         _lose(scene, instance)
-    waiting = [each for each in scene.instances if each not in lost and not scene.busy(each) and not _held(scene, each)]
+    waiting = [
+        each for each in scene.instances if each not in lost and not scene.busy(each) and not PATIENCE.holds(scene, each)
+    ]
     returned = [each for each in waiting if each.state == "connection_lost" and silence.of(each.id).reachable]
     ill = [each for each in waiting if each not in returned and _wants_healing(scene, silence, each)]
     for instance in (*returned, *ill):
-        _hold(scene, instance)
+        PATIENCE.tried(scene, instance, scene.stack.keepalive)
         silence.forget(instance.id)
     commands = _tell_the_others(scene, lost)
     if returned:
@@ -56,19 +56,7 @@ def _lose(scene: Scene, instance: Instance) -> None:
     why = f"nothing was heard of its agent for {scene.stack.keepalive / 60:g} min"
     before = move(scene.store, instance.id, "connection_lost", why=why)
     scene.dispatcher.progress.tell(instance.name, "state", state="connection_lost", before=before)
-    if scene.now - scene.store.timers.get(instance.id, HOLD).data.get("at", 0.0) > CALM_SECONDS:
-        scene.store.timers.clear(instance.id, HOLD)
-
-
-def _hold(scene: Scene, instance: Instance) -> None:
-    """It is taken back now; if it is lost again, not again for a while."""
-    times = scene.store.timers.get(instance.id, HOLD).data.get("times", 0)
-    seconds = min(scene.stack.keepalive * 2.0 ** min(times, 20), LONGEST_HOLD_SECONDS)
-    scene.store.timers.set(instance.id, HOLD, scene.now + seconds, times=times + 1, at=scene.now)
-
-
-def _held(scene: Scene, instance: Instance) -> bool:
-    return scene.store.timers.get(instance.id, HOLD).holds(scene.now, LONGEST_HOLD_SECONDS)
+    PATIENCE.calm_down(scene, instance)
 
 
 def _tell_the_others(scene: Scene, lost: list[Instance]) -> list[Command]:

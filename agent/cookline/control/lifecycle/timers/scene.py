@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cookline.control.lifecycle.dispatch import Dispatcher
     from cookline.control.stack.models import Instance as Definition
     from cookline.control.stack.models import Stack
+    from cookline.control.stack.revision import Revision
     from cookline.control.store.instances import Instance
     from cookline.control.store.store import Store
 
@@ -22,14 +23,18 @@ class Scene:
     """`now` is the time of the epoch at which the look began."""
 
     dispatcher: Dispatcher
-    stack: Stack
+    revision: Revision
     stack_id: str
     now: float
 
     @classmethod
     def of(cls, dispatcher: Dispatcher, stack: str, now: float) -> Scene:
         pushed = dispatcher.store.revisions.get(stack)
-        return cls(dispatcher, dispatcher.revisions.get(stack, pushed.number).stack, pushed.stack_id, now)
+        return cls(dispatcher, dispatcher.revisions.get(stack, pushed.number), pushed.stack_id, now)
+
+    @property
+    def stack(self) -> Stack:
+        return self.revision.stack
 
     @property
     def store(self) -> Store:
@@ -51,6 +56,9 @@ class Scene:
     def can_start(self, instance: Instance) -> bool:
         return self.dispatcher.hosts.provider(instance.provider).can_start
 
-    def command(self, kind: str, instances: Iterable[Instance], why: str, initiated_by: str) -> Command:
+    def command(
+        self, kind: str, instances: Iterable[Instance], why: str, initiated_by: str, recipes: tuple[str, ...] = ()
+    ) -> Command:
+        """`instances` none: the whole stack."""
         on = ",".join(instance.name for instance in instances) or None
-        return Command(kind, self.stack.name, on, comment=why, initiated_by=initiated_by)
+        return Command(kind, self.stack.name, on, recipes=recipes, comment=why, initiated_by=initiated_by)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle.command import Command
-from cookline.control.lifecycle.timers import keepalive, load, weekly
+from cookline.control.lifecycle.timers import correction, keepalive, load, weekly
 from cookline.control.lifecycle.timers.clock import Clock
 from cookline.control.lifecycle.timers.scene import Scene
 from cookline.control.lifecycle.timers.silence import Silence
@@ -54,6 +54,7 @@ class Tick:
         """Each sees what the one before it began."""
         yield "keepalive", lambda scene: keepalive.check(scene, self.silence)
         yield "schedule", weekly.check
+        yield "correction", correction.check
         averages = self.averages
         if averages is not None:
             yield "scaling", lambda scene: load.check(scene, averages)
