@@ -142,6 +142,9 @@ class FakeEngine(Engine):
             # it asks a program that is not there; a fresh host has none of what it asks for
             return differences({}, desired)
 
+    def _keep_before(self, bound: Resource, changes: Changes, header: Event) -> None:
+        """Nobody undoes what was done to a fake host."""
+
     def _own_actions(self, bound: Resource) -> Sequence[Action]:
         """What a resource of itself owes depends on what was sent (a release's hooks), and nothing was."""
         with suppress(CooklineError):
