@@ -104,7 +104,7 @@ class Archive(Resource):
                 "strip": record.get("strip", self.strip),
                 "damaged": self._damaged(record),
             }
-        if state != self.desired():
+        if state != self.desired() or state.get("archive", "") is None:
             self._look_for_source(host)
         return state
 
