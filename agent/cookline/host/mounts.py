@@ -75,9 +75,13 @@ def edited(lines: List[str], field: int, value: str, new: Optional[str]) -> List
     return [*result[:place], new, *(result[place:] or [""])]
 
 
+def content(lines: List[str]) -> bytes:
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
 def write(host: System, lines: List[str]) -> None:
     """Put the table in place, and let systemd make its units of it where it is there."""
-    host.write(FSTAB, "\n".join(lines).encode("utf-8", "surrogateescape"), backup=True)
+    host.write(FSTAB, content(lines), backup=True)
     if host.status("/run/systemd/system") is not None:
         host.run(["systemctl", "daemon-reload"])
 

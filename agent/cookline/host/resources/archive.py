@@ -15,6 +15,7 @@ from cookline.host.system import System
 from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
     from cookline.host.run.scope import Scope
 
 # What was unpacked where, one file for each destination.
@@ -104,16 +105,22 @@ class Archive(Resource):
                 "strip": record.get("strip", self.strip),
                 "damaged": self._damaged(record),
             }
-        if state != self.desired() or state.get("archive", "") is None:
-            self._look_for_source(host)
+        wanted = self.desired()
+        if state != wanted or wanted.get("archive", "") is None:
+            self._look_for_source(host, wanted)
         return state
 
-    def _look_for_source(self, host: System) -> None:
-        if getattr(self, "_offline", False) or host.status(self._archive_path()) is not None:
+    def _look_for_source(self, host: System, wanted: State) -> None:
+        """Raises CannotKnow in a plan where an earlier resource brings the archive, ResourceError where nobody does."""
+        if getattr(self, "_offline", False):
             return
-        if not host.apply and host.known.get("planned"):
-            raise CannotKnow(f"{self.source} does not exist yet; something before it would bring it")
-        raise ResourceError(f"{self.source} does not exist", hint=f"put a RemoteFile({self.source!r}, ..) before {self.name}")
+        planned = [] if host.apply else host.known.get("planned") or []
+        there = host.status(self._archive_path()) is not None
+        if not there and not planned:
+            hint = f"put a RemoteFile({self.source!r}, ..) before {self.name}"
+            raise ResourceError(f"{self.source} does not exist", hint=hint)
+        if not there or wanted.get("archive", "") is None or any(name.endswith(f"[{self.source}]") for name in planned):
+            raise CannotKnow(f"{self.source} is brought by something before it")
 
     def _damaged(self, record: Mapping[str, Any]) -> List[str]:
         """Members that are missing or were written to since."""
@@ -161,6 +168,11 @@ class Archive(Resource):
         with host.change("note what is in", self.path):
             os.makedirs(RECORDS, mode=0o700, exist_ok=True)
             write_private(self._record_path(), json.dumps(record).encode())
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        if self.exists:
+            self._make_directory(host)
+        host.cannot_foresee(self.name)
 
     def _numbers(self, host: System) -> Tuple[int, int]:
         uid, gid = uid_and_gid(host, self.owner, self.group)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Optional
+from typing import TYPE_CHECKING, Any, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import mounts
 from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 BY_NAME = {
     "UUID=": "/dev/disk/by-uuid/",
@@ -95,6 +98,13 @@ class Mount(Resource):
         if wanted and seen is None:
             self._prepare(host)
             self._mount(host)
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        if "fstab" in changes:
+            table = mounts.edited(mounts.fstab(host), 1, self.point, self._line() if self.exists else None)
+            host.write(mounts.FSTAB, mounts.content(table))
+        if self.exists and self.mounted:
+            self._prepare(host)
 
     def _is_another(self, changes: Changes) -> bool:
         """Whether the old line named another device or type."""

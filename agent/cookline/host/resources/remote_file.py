@@ -75,9 +75,10 @@ class RemoteFile(ManagedFile):
 
     def _compared(self, host: System) -> str:
         """SERVED, or what is wrong with the file that stands there. In a plan raises CannotKnow when no server answers."""
-        if host.status(self.target()) is None:
+        try:
+            digest = download.file_hash(self.target())
+        except OSError:  # in a plan, what is only planned to stand there
             return "missing"
-        digest = download.file_hash(self.target())
         known = self._download().known()
         if known and known["sha256"] != digest:
             return "changed on this host"

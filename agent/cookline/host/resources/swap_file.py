@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, List, Optional, Union
+from typing import TYPE_CHECKING, Any, List, Optional, Union
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host import mounts
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 # mkswap writes this into the last ten bytes of the first page.
@@ -86,6 +89,12 @@ class SwapFile(Resource):
             mounts.write(host, mounts.edited(mounts.fstab(host), 0, self.path, self._line() if self.exists else None))
         if self.exists and self.active and self.path not in _used(host):
             self._use(host)
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        host.write(self.path, b"", mode="0600") if self.exists else host.remove(self.path)
+        if "fstab" in changes:
+            table = mounts.edited(mounts.fstab(host), 0, self.path, self._line() if self.exists else None)
+            host.write(mounts.FSTAB, mounts.content(table))
 
     def _make(self, host: System) -> None:
         """Made beside its place and renamed when it is whole. Every block is there, as swap files must have no holes."""

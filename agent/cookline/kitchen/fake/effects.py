@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from cookline.host import accounts, units
+from cookline.host.resources.absent import Absent
 from cookline.host.resources.base import Resource
 from cookline.host.resources.directory import Directory
+from cookline.host.resources.edited_file import EditedFile, decoded, encoded
 from cookline.host.resources.execute import Execute
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.group import Group
-from cookline.host.resources.line_in_file import LineInFile, edited
 from cookline.host.resources.link import Link
 from cookline.host.resources.managed_file import ManagedFile
 from cookline.host.resources.package import Package
+from cookline.host.resources.remote_file import RemoteFile
 from cookline.host.resources.service import Service
 from cookline.host.resources.systemd_unit import SystemdUnit
 from cookline.host.resources.user import User
@@ -29,7 +31,7 @@ def carry_out(resource: Resource, host: FakeSystem) -> bool:
         _systemd_unit(resource, host)
     elif isinstance(resource, FileBacked):
         _file(resource.file(), host)
-    elif isinstance(resource, ManagedFile):
+    elif isinstance(resource, ManagedFile) and not isinstance(resource, RemoteFile):
         _file(resource, host)
     elif isinstance(resource, Directory):
         _directory(resource, host)
@@ -43,9 +45,10 @@ def carry_out(resource: Resource, host: FakeSystem) -> bool:
         _group(resource, host)
     elif isinstance(resource, Service):
         _service(resource, host)
-    elif isinstance(resource, LineInFile) and host.read(resource.path) is not None:
-        text = (host.read(resource.path) or b"").decode("utf-8", "surrogateescape")
-        host.write(resource.path, edited(text, resource).encode("utf-8", "surrogateescape"))
+    elif isinstance(resource, EditedFile) and (resource.create or host.read(resource.path) is not None):
+        host.write(resource.path, encoded(resource.edited(decoded(host.read(resource.path) or b""))))
+    elif isinstance(resource, Absent):
+        resource.apply(host, {})
     else:
         if isinstance(resource, Execute):
             host.run(resource.command if isinstance(resource.command, str) else list(resource.command), ok=resource.returns)
