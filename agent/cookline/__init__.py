@@ -51,6 +51,8 @@ EXPORTS = {
     "RemoteDirectory": "cookline.host.resources.remote_directory",
     "RemoteFile": "cookline.host.resources.remote_file",
     "Archive": "cookline.host.resources.archive",
+    "AptRepository": "cookline.host.resources.apt_repository",
+    "DnfRepository": "cookline.host.resources.dnf_repository",
     "Release": "cookline.host.resources.release",
     "Restart": "cookline.host.resources.actions",
     "Reload": "cookline.host.resources.actions",
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
+    from cookline.host.resources.apt_repository import AptRepository as AptRepository
     from cookline.host.resources.archive import Archive as Archive
     from cookline.host.resources.authorized_key import AuthorizedKey as AuthorizedKey
     from cookline.host.resources.base import Action as Action
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.cron import Cron as Cron
     from cookline.host.resources.directory import Directory as Directory
     from cookline.host.resources.environment_variable import EnvironmentVariable as EnvironmentVariable
+    from cookline.host.resources.dnf_repository import DnfRepository as DnfRepository
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
     from cookline.host.resources.group import Group as Group

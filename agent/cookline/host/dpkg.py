@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import fnmatch
 import os
 import re
 import struct
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from cookline.errors import ResourceError
 from cookline.host.system import System
@@ -25,12 +26,13 @@ _FLOCK = "hhqqi4x"  # struct flock of 64-bit Linux
 
 
 class Installed(NamedTuple):
-    """One package of the status file; `state` is dpkg's word (installed, config-files, half-configured, ..)."""
+    """One package; `state` is dpkg's word (installed, config-files, half-configured, ..), `held` whether upgrades leave it."""
 
     name: str
     state: str
     version: str
     architecture: str
+    held: bool = False
 
 
 class Status:
@@ -83,12 +85,18 @@ def _parse(stanza: str) -> Installed:
         match = re.search(rf"^{field}: (.*)$", stanza, re.MULTILINE)
         return match.group(1) if match else ""
 
-    return Installed(value("Package"), value("Status").rpartition(" ")[2], value("Version"), value("Architecture"))
+    selection, _, state = value("Status").partition(" ")
+    return Installed(value("Package"), state.rpartition(" ")[2], value("Version"), value("Architecture"), selection == "hold")
 
 
 def status(host: System) -> Status:
     """The status file as it stands; read once until something changes the machine."""
     return host.remember("dpkg", lambda: Status((host.read(STATUS) or b"").decode("utf-8", "replace")))  # type: ignore[no-any-return]
+
+
+def fits(spellings: Sequence[str], pattern: str) -> bool:
+    """Whether a version, in any of its spellings, is the wanted one, or of the wanted pattern."""
+    return any(fnmatch.fnmatchcase(each, pattern) for each in spellings)
 
 
 def interrupted(host: System) -> bool:

@@ -12,11 +12,11 @@ import pytest
 
 from cookline.errors import CookbookError, ResourceError
 from cookline.host import system
+from cookline.host.apt import NOT_FOUND
 from cookline.host.resources.base import CannotKnow, Changes, Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
 from cookline.host.resources.line_in_file import LineInFile
-from cookline.host.resources.package import NOT_FOUND
 from cookline.host.resources.release import Release
 from cookline.host.resources.systemd_unit import refuse_bad_lines
 from cookline.host.resources.text_diff import MAX_DIFF_BYTES, unified_diff

@@ -1,32 +1,22 @@
-"""Package: Debian packages, through apt."""
+"""Package: packages of the system, through apt or dnf."""
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import re
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple, Union
 
-from cookline.errors import CommandError, ResourceError, ResourceUsageError, did_you_mean
-from cookline.host import dpkg
+from cookline.errors import ResourceUsageError
+from cookline.host import apt, dnf, dpkg
 from cookline.host.resources.base import Changes, Resource, State, field
-from cookline.host.system import Completed, System
+from cookline.host.system import System
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
 
-NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?")
-# Keep the conffiles that stand, never ask (DESIGN section 4, step 8).
-CONFFILES = ("--force-confdef", "--force-confold")
-# The lock's timeout is for one that is taken between our own look at it and apt's.
-APT_OPTIONS = (*(f"Dpkg::Options::={flag}" for flag in CONFFILES), f"DPkg::Lock::Timeout={dpkg.LOCK_WAIT:.0f}")
-APT = ("apt-get", "-y", "-q", *(word for option in APT_OPTIONS for word in ("-o", option)))
-# What apt-get says of a name or version that its lists do not have.
-NOT_FOUND = re.compile(
-    r"Unable to locate package (?P<a>\S+)|Package '?(?P<b>[^' ]+)'? has no installation candidate"
-    r"|Version '[^']*' for '(?P<c>[^']+)' was not found|Couldn't find any package by (?:glob|regex) '(?P<d>[^']+)'"
-)
-STALE = re.compile(r"Failed to fetch|404 +Not Found|Hash Sum mismatch")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+(?::[a-z0-9-]+)?")
+# How the field is named that says whether a package is held.
+HELD = "{}: held"
 
 
 class Package(Resource):
@@ -35,12 +25,13 @@ class Package(Resource):
     names       a name ("nginx", "libc6:arm64"), or a list of them
     version     an exact version or a pattern ("1.22.*"); only with one name
     recommends  False leaves out what a package only recommends
-    purge       with exists=False, remove the configuration files too
+    held        True: upgrades leave the packages alone (`apt-mark hold`, `dnf versionlock`); False: they do not; None leaves it
+    purge       with exists=False, remove the configuration files too; dnf always does, but for those that were changed
     exists      False removes the packages
 
-    The package lists are read anew (`apt-get update`) at most once a run, and only when a package is not found in them.
-    Waits 120 s for another package manager; configuration files that were changed by hand are kept; a dpkg that was
-    interrupted is mended.
+    Debian and Ubuntu by apt, the RHEL family by dnf. apt's lists are read anew (`apt-get update`) at most once a run, and only
+    when a package is not found in them. Waits 120 s for another package manager; configuration files that were changed by
+    hand are kept; a dpkg that was interrupted is mended.
 
     >>> Package("nginx")
     Package('nginx')
@@ -53,6 +44,7 @@ class Package(Resource):
     names: Union[str, Sequence[str]]
     version: Optional[str] = field(default=None, kw_only=True)
     recommends: bool = field(default=True, kw_only=True)
+    held: Optional[bool] = field(default=None, kw_only=True)
     purge: bool = field(default=False, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
 
@@ -63,6 +55,8 @@ class Package(Resource):
             raise ResourceUsageError(f"Package needs names of packages, not {wrong!r}" if names else "Package needs a name")
         if self.version is not None and len(names) != 1:
             raise ResourceUsageError("Package takes a version only with one name")
+        if self.held and not self.exists:
+            raise ResourceUsageError("Package cannot hold what it removes")
         self._set(names=names[0] if len(names) == 1 else names)
 
     @property
@@ -70,40 +64,40 @@ class Package(Resource):
         return (self.names,) if isinstance(self.names, str) else tuple(self.names)
 
     def current(self, host: System) -> State:
-        status = dpkg.status(host)
-        return {name: self._state(status, name) for name in self.all_names}
+        manager = dnf if dnf.is_used(host) else apt
+        state: State = {}
+        for name in self.all_names:
+            found = manager.installed(host, name, self.exists)
+            state[name] = self._state(found, manager.spellings)
+            if self.held is not None:
+                state[HELD.format(name)] = found is not None and found.held
+        return state
 
-    def _state(self, status: dpkg.Status, name: str) -> str:
+    def _state(self, found: Optional[dpkg.Installed], spellings: Callable[[str], Sequence[str]]) -> str:
         """installed, a version when one is managed, absent, or dpkg's word for something in between."""
-        found = status.find(name)
-        if self.exists and (found is None or found.state in ("not-installed", "config-files")):
-            found = status.provider(name)
         if found is None or found.state == "not-installed":
             return "absent"
         if found.state == "config-files":
             return "config-files" if self.purge and not self.exists else "absent"
         if found.state != "installed" or self.version is None:
             return found.state
-        return self.version if fnmatch.fnmatchcase(found.version, self.version) else found.version
+        return self.version if dpkg.fits(spellings(found.version), self.version) else found.version
 
     def desired(self) -> State:
         wanted = (self.version or "installed") if self.exists else "absent"
-        return dict.fromkeys(self.all_names, wanted)
+        state: State = dict.fromkeys(self.all_names, wanted)
+        if self.held is not None and self.exists:
+            state.update({HELD.format(name): self.held for name in self.all_names})
+        return state
 
     def apply(self, host: System, changes: Changes) -> None:
-        dpkg.wait_for_locks(host)
-        self._mend(host)
-        verb = "install" if self.exists else "purge" if self.purge else "remove"
-        names = [f"{name}={self.version}" if self.version else name for name in changes]
-        options = [] if self.recommends else ["--no-install-recommends"]
-        options += ["--allow-downgrades"] if self.version else []
-        answer = self._apt(host, [*options, verb, *names])
-        if answer.status != 0 and (NOT_FOUND.search(answer.stderr) or STALE.search(answer.stderr)):
-            trouble = refresh_lists(host)
-            answer = self._apt(host, [*options, verb, *names])
-            self._explain_missing(host, answer, trouble)
-        if answer.status != 0:
-            raise CommandError(answer.command, answer.status, "", _errors(answer))
+        manager = dnf if dnf.is_used(host) else apt
+        names = [name for name in self.all_names if name in changes]
+        if names:
+            manager.change(host, self, names)
+        turned = [name for name in self.all_names if HELD.format(name) in changes]
+        if turned and self.held is not None:
+            manager.hold(host, turned, self.held)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """Packages that were not there go; one whose version changes, or that goes, comes back as it was. Data that a purge
@@ -119,69 +113,24 @@ class Package(Resource):
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         """dpkg's status afterwards, and the files of packages whose archives are at hand; their scripts may do more."""
+        if dnf.is_used(host):
+            host.cannot_foresee(self.name)
+            return
         from cookline.host import deb
 
-        stanza = "Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: all"
-        for name in changes:
-            added = stanza.format(name=name, version=self.version or "planned") if self.exists else ""
+        stanza = "Package: {name}\nStatus: {held} ok installed\nVersion: {version}\nArchitecture: all"
+        names = [name for name in self.all_names if name in changes]
+        held = "hold" if self.held else "install"
+        for name in names:
+            added = stanza.format(name=name, held=held, version=self.version or "planned") if self.exists else ""
             host.edit(dpkg.STATUS, functools.partial(dpkg.with_stanza, name=name, stanza=added))
         if self.exists:
-            for name, archive in deb.archives(host, list(changes)).items():
+            for name, archive in deb.archives(host, names).items():
                 host.bring(name, deb.entries(host, archive))
         host.cannot_foresee(self.name)
-
-    def _apt(self, host: System, words: Sequence[str]) -> Completed:
-        return host.run([*APT, *words], ok=None, timeout=self.timeout or 3600.0)
-
-    def _mend(self, host: System) -> None:
-        """Finish what an interrupted dpkg left behind, as every further package would fail on it."""
-        if not dpkg.interrupted(host):
-            return
-        host.run(["dpkg", *CONFFILES, "--configure", "-a"], ok=None)
-        if dpkg.status(host).broken():
-            self._apt(host, ["--fix-broken", "install"])
-
-    def _explain_missing(self, host: System, answer: Completed, trouble: str) -> None:
-        missing = NOT_FOUND.search(answer.stderr)
-        if answer.status == 0 or missing is None:
-            return
-        name = next(group for group in missing.groups() if group)
-        if self.version is not None and missing.group("c"):
-            versions = re.findall(r"^ *\S+ \| *(\S+)", host.query(["apt-cache", "madison", name]).stdout, re.MULTILINE)
-            known = f"it has {', '.join(versions[:5])}" if versions else "it has none"
-            raise ResourceError(f"there is no version {self.version!r} of {name!r} in the package lists; {known}")
-        message = f"there is no package {name!r} in the package lists of this host{did_you_mean(name, _similar(host, name))}"
-        hint = (
-            f"`apt-get update` could not read them all: {trouble}"
-            if trouble
-            else "check the name, or add its repository before"
-        )
-        raise ResourceError(message, hint=hint)
 
     def watched_paths(self) -> List[str]:
         return [dpkg.STATUS]
 
     def declaration(self) -> Any:
-        return {name: getattr(self, name) for name in ("names", "version", "purge", "exists")}
-
-
-def refresh_lists(host: System) -> str:
-    """`apt-get update`, once a run; returns the first trouble that it reported, or the empty string."""
-    if "apt-get update" not in host.known:
-        dpkg.wait_for_locks(host)
-        answer = host.run(["apt-get", "-q", "update"], ok=None, timeout=600.0)
-        trouble = re.search(r"^[EW]: (.*)$", answer.stderr, re.MULTILINE)
-        host.known["apt-get update"] = trouble.group(1) if trouble else ""
-    return str(host.known["apt-get update"])
-
-
-def _similar(host: System, name: str) -> List[str]:
-    """Names in the lists that begin alike, of about the same length; comparing with all 60,000 takes seconds."""
-    names = host.query(["apt-cache", "pkgnames", name[:1]]).stdout.split()
-    return [each for each in names if abs(len(each) - len(name)) <= 2]
-
-
-def _errors(answer: Completed) -> str:
-    """apt's own E: lines and what dpkg said, without the progress."""
-    lines = [line for line in answer.stderr.splitlines() if line.startswith(("E:", "dpkg:", "Errors"))]
-    return "\n".join(lines[-20:]) or answer.stderr[-2000:]
+        return {name: getattr(self, name) for name in ("names", "version", "held", "purge", "exists")}
