@@ -79,8 +79,8 @@ if TYPE_CHECKING:
     from cookline.host.resources.cookbook_file import CookbookFile as CookbookFile
     from cookline.host.resources.cron import Cron as Cron
     from cookline.host.resources.directory import Directory as Directory
-    from cookline.host.resources.environment_variable import EnvironmentVariable as EnvironmentVariable
     from cookline.host.resources.dnf_repository import DnfRepository as DnfRepository
+    from cookline.host.resources.environment_variable import EnvironmentVariable as EnvironmentVariable
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
     from cookline.host.resources.group import Group as Group

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import List
+from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import mounts
 from cookline.host.paths import STATE_DIRECTORY
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
 
 # Directories of the system that no recipe means (Filesystem Hierarchy Standard 3.0); what lies in them may go.
@@ -58,6 +59,10 @@ class Absent(Resource):
             if self.backup and status.kind == "file":
                 host.keep_backup(self.path)
             host.remove(self.path)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A file, a link or an empty directory comes back; a tree does not."""
+        return None if host.listing(self.path) and host.link_target(self.path) is None else path_as_it_is(host, self.path)
 
     def watched_paths(self) -> List[str]:
         return [self.path]

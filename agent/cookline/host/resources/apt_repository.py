@@ -81,7 +81,7 @@ class AptRepository(Resource):
         if any(flat) and (not all(flat) or self.components):
             raise ResourceUsageError(f"{self.name}: a suite that ends with / has no components, and no other suites beside it")
         self._set(components=() if any(flat) else _words(self.components or "main"))
-        for word in (*self.uris, *self.suites, *self.types, *self.architectures, *self.components):
+        for word in (*self.uris, *self.suites, *self.types, *self.architectures, *(self.components or ())):
             if re.search(r"\s", word) or not word:
                 raise ResourceUsageError(f"{self.name} has {word!r}, which is not one word")
         for name, value in self.options.items():
@@ -157,6 +157,11 @@ class AptRepository(Resource):
             left = differences(file.current(host), file.desired())
             if left:
                 file.apply(host, left)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A repository that was not there goes; of one that was changed nobody keeps key and file together."""
+        new = self.exists and host.status(f"{SOURCES}/{self.repository}.sources") is None
+        return AptRepository(self.repository, self.uris, exists=False) if new else None
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         self._write(host)

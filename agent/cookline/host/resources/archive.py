@@ -169,6 +169,11 @@ class Archive(Resource):
             os.makedirs(RECORDS, mode=0o700, exist_ok=True)
             write_private(self._record_path(), json.dumps(record).encode())
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """What is unpacked where nothing was goes again; files that it replaces do not come back."""
+        fresh = self.exists and not self._record() and not host.listing(self.path)
+        return Archive(self.path, exists=False) if fresh else None
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         if self.exists:
             self._make_directory(host)

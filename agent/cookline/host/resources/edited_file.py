@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.managed_file import verifier
 from cookline.host.resources.ownership import absolute_path, restore_context
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.resources.text_diff import unified_diff
 from cookline.host.system import System
 
@@ -79,6 +81,9 @@ class EditedFile(Resource):
         check = verifier(host, self.path, self.verify, self.timeout) if self.verify else None
         host.write(self.path, encoded(self.edited(decoded(content or b""))), verify=check, backup=self.backup)
         restore_context(host, self.path)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        return path_as_it_is(host, os.path.realpath(self.path))
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         content = host.read(self.path)

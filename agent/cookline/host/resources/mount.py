@@ -99,6 +99,18 @@ class Mount(Resource):
             self._prepare(host)
             self._mount(host)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A mount that was made goes; a line and what was mounted by it come back."""
+        old = str(changes.get("fstab", (None, None))[0] or "").split()
+        if len(old) < 4:
+            return Mount(self.point, exists=False) if self.exists and "fstab" in changes else None
+        device, _, kind, options = (mounts.unescaped(each) for each in old[:4])
+        numbers = [*old[4:6], "0", "0"]
+        was_mounted = mounts.at(host, self.point) is not None
+        return Mount(
+            self.point, device, kind, options=options, dump=int(numbers[0]), check_order=int(numbers[1]), mounted=was_mounted
+        )
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         if "fstab" in changes:
             table = mounts.edited(mounts.fstab(host), 1, self.point, self._line() if self.exists else None)

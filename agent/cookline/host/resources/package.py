@@ -102,14 +102,18 @@ class Package(Resource):
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """Packages that were not there go; one whose version changes, or that goes, comes back as it was. Data that a purge
         removes does not."""
-        status = dpkg.status(host)
-        found = {name: status.find(name) for name in changes}
+        manager = dnf if dnf.is_used(host) else apt
+        names = [name for name in self.all_names if name in changes]
+        found = {name: manager.installed(host, name, False) for name in names}
+        turned = next((changes[HELD.format(name)][0] for name in self.all_names if HELD.format(name) in changes), None)
+        if not names:
+            return Package(self.all_names, held=turned)
         if all(each is None or each.state in ("not-installed", "config-files") for each in found.values()):
-            return Package(list(changes), exists=False)
+            return Package(names, exists=False)
         if len(found) != 1 or self.purge:
             return None
         ((name, before),) = found.items()
-        return Package(name, version=before.version) if before is not None else None
+        return Package(name, version=before.version, held=turned) if before is not None else None
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         """dpkg's status afterwards, and the files of packages whose archives are at hand; their scripts may do more."""

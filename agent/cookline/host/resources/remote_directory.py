@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host.resources.absent import refuse_protected, remove_tree
 from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.directory import Directory
 from cookline.host.resources.managed_file import ManagedFile
 from cookline.host.resources.ownership import Owner, absolute_path, normal_mode, uid_and_gid
 from cookline.host.system import System
@@ -172,6 +173,10 @@ class RemoteDirectory(Resource):
                 host.remove(deepest)
                 if deepest != self.path:
                     parents.add(os.path.dirname(deepest))
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A folder that was not there goes as a whole; otherwise the last five contents of each file are in the backups."""
+        return Directory(self.path, exists=False, recursive=True) if host.status(self.path) is None else None
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         """Of all files one after the other; binary and large ones are left out as they are for one file."""

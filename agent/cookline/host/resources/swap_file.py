@@ -90,6 +90,10 @@ class SwapFile(Resource):
         if self.exists and self.active and self.path not in _used(host):
             self._use(host)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A swap file that was made goes, also from fstab; what was changed or removed is made anew by hand."""
+        return SwapFile(self.path, exists=False) if self.exists and "exists" in changes else None
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         host.write(self.path, b"", mode="0600") if self.exists else host.remove(self.path)
         if "fstab" in changes:
