@@ -37,6 +37,13 @@ EXPORTS = {
     "Locale": "cookline.host.resources.locale",
     "Sysctl": "cookline.host.resources.sysctl",
     "KernelModule": "cookline.host.resources.kernel_module",
+    "CaCertificate": "cookline.host.resources.ca_certificate",
+    "FirewallRule": "cookline.host.resources.firewall_rule",
+    "Script": "cookline.host.resources.script",
+    "Git": "cookline.host.resources.git",
+    "HttpRequest": "cookline.host.resources.http_request",
+    "Notify": "cookline.host.resources.actions",
+    "Reboot": "cookline.host.resources.reboot",
     "Group": "cookline.host.resources.group",
     "Service": "cookline.host.resources.service",
     "SystemdUnit": "cookline.host.resources.systemd_unit",
@@ -63,6 +70,7 @@ if TYPE_CHECKING:
     from cookline.errors import ResourceError as ResourceError
     from cookline.errors import ResourceUsageError as ResourceUsageError
     from cookline.host.resources.absent import Absent as Absent
+    from cookline.host.resources.actions import Notify as Notify
     from cookline.host.resources.actions import Reload as Reload
     from cookline.host.resources.actions import Restart as Restart
     from cookline.host.resources.actions import Run as Run
@@ -76,6 +84,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.base import State as State
     from cookline.host.resources.base import field as field
     from cookline.host.resources.block_in_file import BlockInFile as BlockInFile
+    from cookline.host.resources.ca_certificate import CaCertificate as CaCertificate
     from cookline.host.resources.cookbook_file import CookbookFile as CookbookFile
     from cookline.host.resources.cron import Cron as Cron
     from cookline.host.resources.directory import Directory as Directory
@@ -83,9 +92,12 @@ if TYPE_CHECKING:
     from cookline.host.resources.environment_variable import EnvironmentVariable as EnvironmentVariable
     from cookline.host.resources.execute import Execute as Execute
     from cookline.host.resources.file import File as File
+    from cookline.host.resources.firewall_rule import FirewallRule as FirewallRule
+    from cookline.host.resources.git import Git as Git
     from cookline.host.resources.group import Group as Group
     from cookline.host.resources.hostname import Hostname as Hostname
     from cookline.host.resources.hosts_entry import HostsEntry as HostsEntry
+    from cookline.host.resources.http_request import HttpRequest as HttpRequest
     from cookline.host.resources.ini_setting import IniSetting as IniSetting
     from cookline.host.resources.kernel_module import KernelModule as KernelModule
     from cookline.host.resources.limits import Limits as Limits
@@ -95,9 +107,11 @@ if TYPE_CHECKING:
     from cookline.host.resources.logrotate import Logrotate as Logrotate
     from cookline.host.resources.mount import Mount as Mount
     from cookline.host.resources.package import Package as Package
+    from cookline.host.resources.reboot import Reboot as Reboot
     from cookline.host.resources.release import Release as Release
     from cookline.host.resources.remote_directory import RemoteDirectory as RemoteDirectory
     from cookline.host.resources.remote_file import RemoteFile as RemoteFile
+    from cookline.host.resources.script import Script as Script
     from cookline.host.resources.service import Service as Service
     from cookline.host.resources.sudoers import Sudoers as Sudoers
     from cookline.host.resources.swap_file import SwapFile as SwapFile

@@ -48,6 +48,8 @@ PLAN_VERDICTS = ("will_change", "will_not", "cannot_know")
 EVENT_KINDS = frozenset(
     {
         "run_started",  # run, attempt, at, boot, instance, event, recipes, apply, carried (owed by earlier runs)
+        "attempt_finished",  # attempt, because: the host reboots, and the run goes on after it
+        "attempt_started",  # attempt, at, boot
         "waiting",  # for: "lock" | "dpkg", holder: text
         "recipe_started",  # recipe
         "owed",  # owed: promised by a recipe in its own words (node.later)

@@ -18,7 +18,7 @@ from cookline.protocol import RunRequest
 from tests.lab.hosts import LabHost
 
 Event = dict[str, Any]
-IMPORTS = "from cookline import Directory, Execute, File, Package, Run, Service, SystemdUnit, Template\n"
+IMPORTS = "from cookline import Directory, Execute, File, Package, Reboot, Run, Service, SystemdUnit, Template\n"
 
 
 def target_of(host: LabHost, directory: Path, **changes: Any) -> Target:

@@ -77,12 +77,14 @@ class System:
     """One machine, seen from the inside, for the length of one run.
 
     `apply` is False in a plan. `on_wait(what, holder)` is called while something is waited for (the dpkg lock).
+    `on_tell(text, level)` puts a line into the report and returns it with secrets masked.
     `known` caches batch reads (dpkg status, passwd, units) under a name until something here changes the machine.
     """
 
     def __init__(self, *, apply: bool = True, on_wait: Optional[Callable[[str, str], None]] = None) -> None:
         self.apply = apply
         self.on_wait = on_wait or (lambda what, holder: None)
+        self.on_tell: Callable[[str, str], str] = lambda text, level: text
         self.known: Dict[str, Any] = {}
         self._batches: Set[str] = set()
         self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it

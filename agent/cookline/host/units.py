@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from cookline.errors import CommandError, ResourceError, did_you_mean
@@ -18,6 +19,12 @@ UNIT_PATHS = (
     "/lib/systemd/system",
     "/usr/lib/systemd/system",
 )
+STARTING = ("start", "restart", "reload-or-restart")
+# systemctl returns as soon as such a service's program has begun; one that finds a mistake in its configuration or a port taken
+# ends within this.
+STARTED_AT_ONCE = ("simple", "exec", "idle")
+GRACE_SECONDS = 0.5
+SETTLE_POLL_SECONDS = 0.02
 LINK_PATHS = ("/etc/systemd/system", "/run/systemd/system")
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice", ".automount", ".swap", ".scope", ".device")
 
@@ -169,6 +176,8 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         daemon_reload(host)
     try:
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
+        if verb in STARTING or "--now" in options:
+            _settle(host, verb, name)
     except CommandError as error:
         if find(host, name) is None:
             raise unknown(host, name) from None
@@ -177,10 +186,40 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         ) from None
 
 
+def _settle(host: System, verb: str, name: str) -> None:
+    """Wait until a service that counts as started at once has lived for a while. Raises ResourceError when it has not."""
+    unit = loaded(host).get(real_name(host, name))
+    if unit is None or not unit.path or not unit.name.endswith(".service"):
+        return
+    if _property(host, unit.path, "Service", "Type") not in STARTED_AT_ONCE:
+        return
+    deadline = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < deadline:
+        active, sub = (_property(host, unit.path, "Unit", each) for each in ("ActiveState", "SubState"))
+        if active == "failed" or sub == "auto-restart":
+            status = _property(host, unit.path, "Service", "ExecMainStatus")
+            raise ResourceError(
+                f"{name} was started but did not stay up: its program ended with status {status}{_last_words(host, name)}",
+                hint=f"journalctl -u {name}",
+            )
+        if active != "active":
+            return
+        time.sleep(SETTLE_POLL_SECONDS)
+
+
+def _property(host: System, path: str, interface: str, name: str) -> Any:
+    with host.open_door():
+        return dbus.call(path, dbus.PROPERTIES, "Get", "ss", f"{dbus.SYSTEMD}.{interface}", name)[0]
+
+
 def _why(host: System, name: str, error: CommandError) -> str:
     first = next((line for line in error.stderr.splitlines() if line.strip()), f"status {error.status}")
+    return re.sub(r"\s+", " ", first) + _last_words(host, name)
+
+
+def _last_words(host: System, name: str) -> str:
     logged = host.query(["journalctl", "--no-pager", "--quiet", "-o", "cat", "-n", "8", "-u", name]).stdout.strip()
-    return re.sub(r"\s+", " ", first) + (f"\nits last log lines:\n{logged}" if logged else "")
+    return f"\nits last log lines:\n{logged}" if logged else ""
 
 
 def unknown(host: System, name: str) -> ResourceError:

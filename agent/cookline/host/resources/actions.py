@@ -1,9 +1,10 @@
-"""Restart, Reload and Run: what is done once after a change, by `later=` or `now=`."""
+"""Restart, Reload, Run and Notify: what is done once after a change, by `later=` or `now=`."""
 
 from __future__ import annotations
 
 from typing import Optional, Sequence, Union
 
+from cookline.errors import ResourceUsageError
 from cookline.host import units
 from cookline.host.resources.base import Action, field
 from cookline.host.system import System
@@ -55,3 +56,32 @@ class Run(Action):
 
     def perform(self, host: System) -> None:
         host.run(self.command, user=self.user, cwd=self.cwd, timeout=self.timeout or 3600.0)
+
+
+class Notify(Action):
+    """Tell people: a line in the run's report, and a record that the agent's reports carry to the controller.
+
+    level       info, warning or error
+
+    >>> Notify("the certificate was renewed").name
+    'Notify[the certificate was renewed]'
+    """
+
+    text: str
+    level: str = field(default="info", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.level not in ("info", "warning", "error"):
+            raise ResourceUsageError(f"Notify has level {self.level!r}; there are info, warning and error")
+
+    def perform(self, host: System) -> None:
+        """The record is for later: a spool that refuses it is told of in the report, and is no reason to fail."""
+        from cookline.host import paths
+        from cookline.host.resident.settings import load
+        from cookline.host.resident.spool import Spool
+
+        masked = host.on_tell(self.text, self.level)
+        settings = load()
+        spool = Spool(paths.SPOOL, settings.spool_bytes, settings.instance_id)
+        if not spool.append("log", {"level": self.level, "text": masked, "from": "recipe"}):
+            host.on_tell(f"the agent's spool did not take the notification: {spool.failure}", "warning")

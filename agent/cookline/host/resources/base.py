@@ -79,6 +79,8 @@ class Resource(Declared):
 
     # False for work without a state of its own (Execute): not read again after apply, never drift.
     has_state: ClassVar[bool] = True
+    # True for what the attempt ends with when it has changed: a Reboot, after which the run goes on from the top.
+    ends_attempt: ClassVar[bool] = False
     # Fields of `desired()` whose values are never shown.
     sensitive_fields: ClassVar[Sequence[str]] = ()
 

@@ -8,20 +8,24 @@ from typing import Any, Callable, Dict, List, Optional
 
 from cookline.host import paths
 from cookline.host.run import journal as journals
-from cookline.host.run import lock, origin, owed, snapshots
+from cookline.host.run import lock, origin, owed, resume, snapshots
 from cookline.host.run.cookbooks import Cookbooks
-from cookline.host.run.engine import Cancelled, Engine, Stopped
+from cookline.host.run.engine import Cancelled, Engine, Rebooting, Stopped
 from cookline.host.run.follow import close_dead
 from cookline.host.run.guard import PlanGuard
 from cookline.host.run.masking import Masker
 from cookline.protocol import RunRequest
 
 
-def converge(request: RunRequest, directory: str, wake: Optional[int] = None) -> None:
-    """Run the request and journal it; every path ends in one `run_finished`."""
+def converge(request: RunRequest, directory: str, wake: Optional[int] = None, attempt: Optional[resume.Attempt] = None) -> None:
+    """Run the request and journal it; every path ends in one `run_finished`, or in a reboot after which the run goes on."""
     os.umask(0o022)
     os.chdir("/")
     book = journals.Journal(directory, Masker(request.secrets), wake)
+    if attempt is not None:
+        book.go_on()
+        if not resume.take_back(directory):
+            return
     begun = time.monotonic()
     host_lock = lock.HostLock()
     holder = {"run": request.run, "event": request.event, "stack": request.stack, "pid": os.getpid()}
@@ -29,7 +33,11 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None) ->
     def on_wait(other: Dict[str, Any]) -> None:
         book.write({"kind": "waiting", "for": "lock", "holder": lock.describe(other)})
 
-    if not host_lock.take(holder, request.lock_wait, on_wait):
+    def reserved() -> bool:
+        return resume.awaited(journals.last_run(but=request.run))
+
+    lock_wait = request.lock_wait if attempt is None else resume.RESUME_SECONDS
+    if not host_lock.take(holder, lock_wait, on_wait, reserved):
         reason = f"the host is locked by {lock.describe(lock.holder_of_lock() or {})}"
         book.write(
             {"kind": "run_finished", "run": request.run, "outcome": "expired", "reason": reason, "totals": {}, "owed": []}
@@ -37,7 +45,7 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None) ->
         book.close()
         return
     try:
-        end = _attempt(request, book)
+        end = _attempt(request, book, attempt or resume.Attempt())
         end["seconds"] = round(time.monotonic() - begun, 4)
         journals.prune()
         book.write(end)
@@ -47,20 +55,29 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None) ->
         book.close()
 
 
-def _attempt(request: RunRequest, book: journals.Journal) -> Dict[str, Any]:
+def _attempt(request: RunRequest, book: journals.Journal, attempt: resume.Attempt) -> Dict[str, Any]:
     """All that happens under the lock; returns the `run_finished` event."""
     if request.apply:
         _close_earlier(request.run)
-    carried = owed.of_host(but=request.run)
-    book.write(_beginning(request, carried))
+    if attempt.number == 1:
+        carried = owed.of_host(but=request.run)
+        book.write(_beginning(request, carried))
+    else:
+        carried = owed.unpaid(journals.read(book.directory))
+        book.write({"kind": "attempt_started", "attempt": attempt.number, "at": time.time(), "boot": resume.boot_id()})
     engine: Optional[Engine] = None
     end: Dict[str, Any] = {"kind": "run_finished", "run": request.run, "outcome": "successful"}
     try:
         snapshots.accept(request) if request.apply else None
         engine = Engine(request, book, Cookbooks(request.trees), carried if request.apply else [])
+        engine.index = attempt.index
+        engine.system.known["rebooted"] = attempt.rebooted
         _recipes(request, engine)
         if request.apply:
             engine.pay_all()
+    except Rebooting as error:
+        assert engine is not None
+        end.update(_reboot(request, book, engine, attempt, error.resource))
     except Stopped as error:
         end.update(outcome="failed", reason=error.message.split("\n")[0], error=error.message)
     except Cancelled as error:
@@ -69,7 +86,7 @@ def _attempt(request: RunRequest, book: journals.Journal) -> Dict[str, Any]:
         text = origin.describe(error)
         end.update(outcome="failed", reason=text.split("\n")[0], error=text)
     end["owed"] = list(engine.owed.values()) if engine and request.apply else carried
-    end["totals"] = engine.totals if engine else {}
+    end["totals"] = _totals(engine.totals, attempt) if engine else {}
     if engine is not None:
         end["slowest"] = engine.slowest()
         if request.apply and os.path.isdir(paths.PLANS):
@@ -78,6 +95,32 @@ def _attempt(request: RunRequest, book: journals.Journal) -> Dict[str, Any]:
             end.update(mismatches(request, engine.ended))
         end.update(_remember(request, engine, end["outcome"]))
     return end
+
+
+def _reboot(
+    request: RunRequest, book: journals.Journal, engine: Engine, attempt: resume.Attempt, because: str
+) -> Dict[str, Any]:
+    """Reboot; returns only when that failed, with what `run_finished` says of it."""
+    changed = attempt.changed + engine.totals.get("changed", 0)
+    following = resume.Attempt(attempt.number + 1, [*attempt.rebooted, because], changed, engine.index)
+    try:
+        resume.prepare(request, book.directory, following)
+        book.write({"kind": "attempt_finished", "attempt": attempt.number, "because": because})
+        book.sync()
+        resume.reboot()
+    except Exception as error:
+        resume.take_back(book.directory)
+        text = origin.describe(error)
+        return {"outcome": "failed", "reason": text.split("\n")[0], "error": text}
+    return {}
+
+
+def _totals(totals: Dict[str, int], attempt: resume.Attempt) -> Dict[str, int]:
+    """Of the whole run: what earlier attempts changed is unchanged in the last."""
+    if not attempt.changed:
+        return totals
+    unchanged = max(0, totals.get("unchanged", 0) - attempt.changed)
+    return {**totals, "unchanged": unchanged, "changed": totals.get("changed", 0) + attempt.changed}
 
 
 def _beginning(request: RunRequest, carried: List[owed.Debt]) -> Dict[str, Any]:

@@ -33,6 +33,14 @@ class Stopped(RunError):
     """A resource failed: the run ends here. Its own event has been written."""
 
 
+class Rebooting(RunError):
+    """A Reboot ends this attempt; the next one goes on after it. `resource` is its name."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource} reboots the host")
+        self.resource = resource
+
+
 class Cancelled(RunError):
     """The run was asked to stop, or its time is over."""
 
@@ -61,6 +69,7 @@ class Engine:
         self.journal = journal
         self.cookbooks = cookbooks
         self.system = system or (System(on_wait=self._waiting) if request.apply else _overlay(self._waiting))
+        self.system.on_tell = self._told
         self.node = Node(request, self, facts)
         self.templates = Templates(cookbooks, self.node)
         self.totals: Dict[str, int] = {}
@@ -105,6 +114,8 @@ class Engine:
         if outcome.kind == "changed":
             for action in now:
                 self._pay(action.name)
+            if resource.ends_attempt:
+                raise Rebooting(resource.name)
         return outcome
 
     def _converge(self, resource: Resource, header: Event, actions: Sequence[Action]) -> Outcome:
@@ -179,7 +190,7 @@ class Engine:
             except Exception as error:
                 if attempt == bound.retries:
                     raise
-                self.log(f"{bound.name} failed, trying again in {pause:g} s: {error}", "warning")
+                self.log(f"{bound.name} failed, trying again in {pause:g} s: {MASK if bound.sensitive else error}", "warning")
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -255,6 +266,10 @@ class Engine:
             from cookline.host.resident import custom
 
             custom.spool(self.request.instance_id, name, float(value), unit)
+
+    def _told(self, text: str, level: str) -> str:
+        self.log(text, level)
+        return str(self.journal.masker.event({"text": text})["text"])
 
     def _waiting(self, what: str, holder: str) -> None:
         self.journal.write({"kind": "waiting", "for": what, "holder": holder})

@@ -7,7 +7,7 @@ import select
 import time
 from typing import BinaryIO, Optional
 
-from cookline.host.run import journal, owed
+from cookline.host.run import journal, owed, resume
 from cookline.host.run.masking import Masker
 
 CHUNK = 1 << 16
@@ -29,7 +29,9 @@ def follow(directory: str, output: BinaryIO, *, offset: int = 0, pipe: Optional[
         file.seek(offset)
         rest = b""
         while True:
-            alive = journal.is_alive(directory)
+            awaited = resume.awaited(directory)  # asked first: who takes the marker away is alive already
+            pipe = None if awaited else pipe  # its other end closes at the reboot, not at the run's end
+            alive = awaited or journal.is_alive(directory)
             rest, ended = _copy(file, output, rest)
             if ended:
                 return
@@ -83,6 +85,7 @@ def close_dead(directory: str) -> None:
     end = journal.last_event(directory)
     if end is not None and end.get("kind") == "run_finished":
         return
+    resume.take_back(directory)
     path = directory + "/journal.ndjson"
     with open(path, "rb+") as file:
         content = file.read()

@@ -80,6 +80,11 @@ class Journal:
         self._flushed = time.monotonic()
         self._dirty = False
 
+    def go_on(self) -> None:
+        """Number on from what an earlier attempt has written."""
+        last = last_event(self.directory)
+        self.sequence = int(last.get("seq", -1)) + 1 if last else 0
+
     def write(self, event: Dict[str, Any], *, now: bool = True) -> None:
         """Append one event; `now=False` lets it wait up to FLUSH_SECONDS for company."""
         event = self.masker.event(event)

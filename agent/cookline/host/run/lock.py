@@ -21,14 +21,26 @@ class HostLock:
         os.makedirs(paths.STATE_DIRECTORY, mode=0o700, exist_ok=True)
         self._file = os.open(paths.LOCK, os.O_CREAT | os.O_RDWR, 0o600)
 
-    def take(self, holder: Dict[str, Any], wait: float, on_wait: Callable[[Dict[str, Any]], None]) -> bool:
-        """Wait up to `wait` seconds; `on_wait` hears once who holds it. False when the time is over."""
+    def take(
+        self,
+        holder: Dict[str, Any],
+        wait: float,
+        on_wait: Callable[[Dict[str, Any]], None],
+        reserved: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Wait up to `wait` seconds; `on_wait` hears once who holds it. False when the time is over.
+
+        A free lock that is `reserved`, for a run that goes on after a reboot, is left free.
+        """
         deadline = time.monotonic() + wait
         told = False
         while True:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                if not reserved():
+                    break
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+                raise BlockingIOError
             except BlockingIOError:
                 if not told:
                     on_wait(holder_of_lock() or {})
