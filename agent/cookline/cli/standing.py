@@ -42,12 +42,12 @@ def _reason(instance: Instance) -> str:
 
 
 def _by(store: Store, instance: Instance) -> str:
-    """The command behind its last run, where no person gave it, or where a person stopped it."""
+    """The command for it behind its last run, where no person gave it; or who stopped it."""
     if instance.last_run is None:
         return ""
     record = store.runs.command(store.runs.run(instance.last_run).command_id)
     command = record.options["command"]
-    if command.get("initiated_by"):
+    if command.get("initiated_by") and instance.name in (command["on"] or "").split(","):
         return f"{record.user}: {command['comment']}"
     return f"stopped by {record.user}" if instance.state == "stopped" and instance.stopped_on_purpose else ""
 

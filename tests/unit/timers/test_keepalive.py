@@ -183,3 +183,14 @@ def test_an_instance_that_was_stopped_is_left_alone(clockwork: Any) -> None:
     shop.away("app2")
     shop.minutes(20)
     assert shop.states["app2"] == "stopped" and shop.commands() == []
+
+
+def test_a_host_that_is_away_is_logged_once_and_when_it_is_back(clockwork: Any) -> None:
+    shop = up(clockwork(**STATIC))
+    logged: list[str] = []
+    shop.collector.log = logged.append
+    shop.away("app2")
+    shop.minutes(3)
+    shop.away("app2", away=False)
+    shop.minutes(2)
+    assert logged == ["app2: app2: does not answer", "app2: answers again"]

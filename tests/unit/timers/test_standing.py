@@ -43,6 +43,7 @@ def test_what_starts_and_stops_an_instance_is_said(clockwork: Any) -> None:
     shop.clock.turn(HOUR)
     shop.look()
     assert reason(shop, "app2") == "auto-scaling: its hours of the schedule begin; schedule: on until Mon 18:00 UTC"
+    assert reason(shop, "app1") == "", "it was configured only because of that"
     shop.kitchen.do("stop", "app2")
     assert reason(shop, "app2") == "stopped by ann; schedule: on until Mon 18:00 UTC"
 

@@ -36,6 +36,7 @@ class Collector:
     def __init__(self, dispatcher: Dispatcher, put: Put, log: Callable[[str], None], tick: Tick | None = None) -> None:
         self.dispatcher, self.put, self.log, self.tick = dispatcher, put, log, tick
         self._sinks: dict[tuple[str, int], tuple[Put, str, float]] = {}
+        self._errors: dict[str, str | None] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
 
@@ -76,11 +77,17 @@ class Collector:
             collected = Collected(instance.name, error=error.message, link=link_of(error))
         except Exception as error:  # one host or sink must not end the collecting of all others
             collected = Collected(instance.name, error=f"{type(error).__name__}: {error}", link="refused")
-        if collected.error:
-            self.log(f"{instance.name}: {collected.error}")
+        self._tell(instance, collected.error)
         if self.tick is not None:
             self.tick.heard(instance, collected)
         return collected
+
+    def _tell(self, instance: Instance, error: str | None) -> None:
+        """Log what is new: a host that is away is asked every minute for as long as it takes."""
+        before = self._errors.get(instance.id)
+        if error != before:
+            self.log(f"{instance.name}: {error or 'answers again'}")
+        self._errors[instance.id] = error
 
     def _sink(self, instance: Instance) -> tuple[Put, str, float]:
         """Where this instance's metrics go, their namespace, and the seconds between two samples."""
