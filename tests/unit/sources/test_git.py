@@ -7,6 +7,7 @@ import os
 import shlex
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ import pytest
 
 from cookline.control.sources.fetch import Kept
 from cookline.control.stack.artifact import Artifact
-from cookline.errors import SourceError
+from cookline.errors import SourceError, StackError
 from tests.unit.sources.conftest import Freeze, files
 
 IDENTITY = {f"GIT_{who}_{what}": f"{what}@example.net" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -256,6 +257,17 @@ def _link(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
+
+
+def test_a_key_that_cannot_be_read_leaves_nothing_behind(
+    freeze: Freeze, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(StackError, match="the environment has no NOBODY_HAS_IT"):
+        freeze("type: git, url: 'git@example.org:shop', deploy_key: !secret env:NOBODY_HAS_IT")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_key_that_is_not_let_in_and_a_host_that_nobody_knows(

@@ -39,7 +39,6 @@ SETTINGS = {
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "30",
-    "transfer.fsckObjects": "true",
     "gc.auto": "0",
     "advice.detachedHead": "false",
 }
@@ -66,9 +65,10 @@ class Repository:
         self.local = source.url.startswith((".", "/", "~", "file:"))
         if source.url.startswith((".", "~", "/")):
             self.url = str((base / Path(source.url).expanduser()).resolve())
+        key, password = resolver.resolve(source.deploy_key), resolver.resolve(source.password)
         self._directory = Path(tempfile.mkdtemp(prefix="cookline-git-"))
-        self._key = _in_memory(resolver.resolve(source.deploy_key)) if source.deploy_key is not None else None
-        self._environment = self._surroundings(source.user, resolver.resolve(source.password), known_hosts)
+        self._key = _in_memory(key) if key is not None else None
+        self._environment = self._surroundings(source.user, password, known_hosts)
 
     def __enter__(self) -> Repository:
         return self
@@ -196,8 +196,8 @@ class Repository:
 
     def _ssh(self, known_hosts: Path) -> Sequence[str]:
         """Strict host keys: those pinned here, then the operator's own. With a deploy key no other one is tried."""
-        files = [str(known_hosts.absolute()), "~/.ssh/known_hosts"]
-        words = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={' '.join(files)}"]
+        files = f'UserKnownHostsFile="{known_hosts.absolute()}" ~/.ssh/known_hosts'
+        words = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", files]
         words += ["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=15"]
         if self._key is not None:
             path = f"/proc/{os.getpid()}/fd/{self._key}"

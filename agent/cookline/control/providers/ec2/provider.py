@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ SILENCE_SECONDS = 60.0
 # Some images print their keys within a minute of the boot, and many never do.
 CONSOLE_SECONDS = 60.0
 POLL_SECONDS = 2.0
+# Hosts that are waited for together.
+AT_ONCE = 32
 
 HOST_KEYS = re.compile(r"-----BEGIN SSH HOST KEY KEYS-----\s(.*?)-----END SSH HOST KEY KEYS-----", re.DOTALL)
 HOST_KEY = re.compile(r"^(ssh-ed25519 [A-Za-z0-9+/=]{40,200})(?: |$)", re.MULTILINE)
@@ -69,7 +72,8 @@ class Ec2Provider:
                 raise UsageError(f"{request.name} {wrong}", hint="settings of ec2 stand below the instance in the stack's file")
         records = [self._begun(request, progress) for request in requests]
         up = self._wait(records, ("running",), "running", progress)
-        return [self._ready(record, up[record.name], progress) for record in records]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(lambda record: self._ready(record, up[record.name], progress), records))
 
     def stop(self, names: Sequence[str], progress: Progress) -> None:
         records = self._alive(names, missing_ok=True)
