@@ -49,8 +49,8 @@ def test_a_finding_that_ended_is_left_alone(shop: Clockwork) -> None:
 
 def test_what_cannot_be_put_right_is_tried_ever_more_seldom(shop: Clockwork) -> None:
     drifted(shop)
-    shop.minutes(400)
-    assert len(corrections(shop)) <= 5 + 400 // 60, "at once, after 5, 10, 20 and 40 minutes, then every hour"
+    shop.minutes(200)
+    assert len(corrections(shop)) <= 5 + 200 // 60, "at once, after 5, 10, 20 and 40 minutes, then every hour"
 
 
 def test_a_layer_that_reports_changes_nothing(clockwork: Any) -> None:

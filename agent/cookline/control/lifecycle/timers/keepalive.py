@@ -32,6 +32,8 @@ def check(scene: Scene, silence: Silence) -> list[Command]:
     ]
     returned = [each for each in waiting if each.state == "connection_lost" and silence.of(each.id).reachable]
     ill = [each for each in waiting if each not in returned and _wants_healing(scene, silence, each)]
+    if not silence.anybody():
+        ill = _first_alone(scene, ill)
     for instance in (*returned, *ill):
         PATIENCE.tried(scene, instance, scene.stack.keepalive)
         silence.forget(instance.id)
@@ -74,6 +76,11 @@ def _wants_healing(scene: Scene, silence: Silence, instance: Instance) -> bool:
         return False
     command = scene.store.runs.command(scene.store.runs.run(instance.last_run).command_id)
     return command.kind == "heal" and heals(scene, instance)
+
+
+def _first_alone(scene: Scene, ill: list[Instance]) -> list[Instance]:
+    """Nobody answers at all, which may well be this machine's own network: one after the other, until one does."""
+    return [] if any(scene.busy(each) for each in scene.instances) else ill[:1]
 
 
 def _names(instances: list[Instance]) -> str:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cookline.control.store.instances import Instance
     from cookline.control.store.store import Store
 
+# A run of before may still be at work on a host that was away.
+LOCK_SECONDS = 300.0
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -61,4 +64,6 @@ class Scene:
     ) -> Command:
         """`instances` none: the whole stack."""
         on = ",".join(instance.name for instance in instances) or None
-        return Command(kind, self.stack.name, on, recipes=recipes, comment=why, initiated_by=initiated_by)
+        return Command(
+            kind, self.stack.name, on, recipes=recipes, comment=why, initiated_by=initiated_by, lock_wait=LOCK_SECONDS
+        )

@@ -67,6 +67,11 @@ class Silence:
         # what an agent that has died left in its spool is news, but not of its life
         return instance.heartbeat != before.beat and (instance.heartbeat_age(self._clock.now()) or 0.0) < keepalive
 
+    def anybody(self) -> bool:
+        """Whether any host at all answered when it was last looked at."""
+        with self._lock:
+            return any(heard.reachable for heard in self._heard.values())
+
     def forget(self, instance_id: str) -> None:
         """Begin anew: somebody is at work on the instance."""
         with self._lock:
