@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cookline.control.stack.run_list import run_list
 from cookline.errors import SelectorError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ class Case:
         return [folder for folder in folders if folder.is_dir()]
 
     def _of_recipes(self) -> list[Path]:
-        recipes = self.file.model.suites[self.suite].recipes
-        named = [address for event in recipes.plain().values() for address in event] if recipes else []
-        books = dict.fromkeys(address.partition("::")[0] for address in named)
-        return [folder / "tests" for book in books if (folder := self.file.cookbooks[book].folder)]
+        """The tests folders of the cookbooks whose recipes run."""
+        definition = self.file.definition(self.suite, self.platform, self.name)
+        addresses = [each for event in self.file.events(self.suite) for each in run_list(definition.stack, self.name, event)]
+        books = dict.fromkeys(address.partition("::")[0] for address in addresses)
+        return [folder / "tests" for book in books if (folder := definition.cookbooks[book].folder)]
 
 
 def find_files(directory: Path) -> list[Path]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cookline.control.stack.kitchens import load_kitchen, mocked
-from cookline.errors import SelectorError, StackError, UsageError
+from cookline.errors import CooklineError, SelectorError, StackError, UsageError
 from cookline.kitchen.cases import load_cases, select
 from cookline.kitchen.record import next_phases
+from cookline.kitchen.verify import require_tools
 
 SMALL = "suites:\n  default:\n    recipes: [web]\n"
 
@@ -59,6 +60,8 @@ def test_the_layer_of_a_stack_brings_its_run_lists(project):
     definition = load_kitchen(path).definition("web", "debian-12", "web-debian-12")
     assert list(definition.stack.instances) == ["w1", "web-debian-12"]
     assert definition.stack.layers["web"].recipes.setup == ("web::default",)
+    [case] = [each for each in load_cases(project.folder) if each.platform == "debian-12"]
+    assert case.tests == [definition.cookbooks["web"].folder / "tests"]
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,10 @@ def test_a_later_state_takes_the_way_through_those_between():
     assert next_phases("absent", "verify") == ["create", "converge", "setup", "verify"]
     assert next_phases("converged", "verify") == ["setup", "verify"]
     assert next_phases("verified", "converge") == ["converge"]
+
+
+def test_verify_says_what_to_install_where_its_tools_are_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "testinfra" else object())
+    with pytest.raises(CooklineError) as caught:
+        require_tools()
+    assert str(caught.value) == "verify needs pytest-testinfra\n  pip install 'cookline[kitchen]'"
