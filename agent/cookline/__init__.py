@@ -60,6 +60,8 @@ EXPORTS = {
     "Archive": "cookline.host.resources.archive",
     "AptRepository": "cookline.host.resources.apt_repository",
     "DnfRepository": "cookline.host.resources.dnf_repository",
+    "PackageUpdates": "cookline.host.resources.package_updates",
+    "Virtualenv": "cookline.host.resources.virtualenv",
     "Release": "cookline.host.resources.release",
     "Restart": "cookline.host.resources.actions",
     "Reload": "cookline.host.resources.actions",
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.logrotate import Logrotate as Logrotate
     from cookline.host.resources.mount import Mount as Mount
     from cookline.host.resources.package import Package as Package
+    from cookline.host.resources.package_updates import PackageUpdates as PackageUpdates
     from cookline.host.resources.reboot import Reboot as Reboot
     from cookline.host.resources.release import Release as Release
     from cookline.host.resources.remote_directory import RemoteDirectory as RemoteDirectory
@@ -121,6 +124,7 @@ if TYPE_CHECKING:
     from cookline.host.resources.template import Template as Template
     from cookline.host.resources.timezone import Timezone as Timezone
     from cookline.host.resources.user import User as User
+    from cookline.host.resources.virtualenv import Virtualenv as Virtualenv
     from cookline.host.run.node import Node as Node
     from cookline.host.run.node import Outcome as Outcome
     from cookline.host.system import System as System
