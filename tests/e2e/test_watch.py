@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,12 +37,22 @@ def project(host: LabHost, tmp_path: Path) -> Project:
     return made
 
 
+@contextlib.contextmanager
+def watching(project: Project) -> Iterator[subprocess.Popen[str]]:
+    """The command in the background; a test that fails does not wait for it."""
+    with project.begin("watch", "test.yml", "--on", "layer:web") as process:
+        try:
+            read_until(process, "watching test.yml")
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_save_is_on_the_host_with_its_difference_and_its_tests_and_an_error_with_its_line(
     host: LabHost, project: Project
 ) -> None:
     book = project.folder / "cookbooks/test"
-    with project.begin("watch", "test.yml", "--on", "layer:web") as process:
-        read_until(process, "watching test.yml")
+    with watching(project) as process:
         (book / "templates/told.j2").write_text("two\n")
         seen = read_until(process, "tests passed")
         assert "+ Template[/etc/told]" in seen and "-one" in seen and "+two" in seen and "! Run[echo told" in seen
