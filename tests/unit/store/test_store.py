@@ -70,7 +70,7 @@ def test_revisions_are_numbered_and_an_equal_push_is_no_new_one(store: Store, sh
     again = store.revisions.push("shop", {"n": 1}, "hash-1", author="bob", message="the same")
     second = store.revisions.push("shop", {"n": 2}, "hash-2", author="bob", message="more")
     assert (shop.number, again.number, second.number) == (1, 1, 2)
-    assert store.revisions.get("shop", 1).content == {"n": 1}
+    assert store.revisions.get("shop", 1).content == {"n": 1} and store.revisions.newest("shop") == 2
     assert [(each.author, each.message) for each in store.revisions.all("shop")] == [("ann", ""), ("bob", "more")]
 
 
@@ -181,3 +181,13 @@ def test_a_finding_keeps_its_first_time_until_it_is_cleared(store: Store, shop) 
     store.findings.replace(instance.id, [])
     assert store.findings.of(shop.stack_id) == []
     assert len(store.findings.of(shop.stack_id, cleared=True)) == 1
+
+
+def test_a_timer_is_kept_until_it_is_cleared_and_never_holds_longer_than_it_may(store: Store) -> None:
+    assert not store.timers.get("app1", "hold").holds(1000.0, 60.0)
+    store.timers.set("app1", "hold", 1030.0, times=2)
+    timer = store.timers.get("app1", "hold")
+    assert timer.data == {"times": 2} and timer.holds(1000.0, 60.0) and not timer.holds(1030.0, 60.0)
+    assert not timer.holds(900.0, 60.0), "the clock was set back"
+    store.timers.clear("app1", "hold")
+    assert store.timers.get("app1", "hold").data == {}

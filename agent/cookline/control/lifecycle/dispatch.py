@@ -271,7 +271,7 @@ class Dispatcher:
     def conversation(self, instance: Instance) -> Conversation:
         """A way to ask the host something outside of any run."""
         stack = self.store.revisions.name_of(instance.stack_id)
-        revision = self.revisions.get(stack, self.store.revisions.get(stack).number)
+        revision = self.revisions.get(stack, self.store.revisions.newest(stack))
         return self.runner.converse(self.hosts.target(revision, instance), lambda text: None)
 
     def _connection(self, revision: Revision, instance: Instance) -> Connection:

@@ -93,10 +93,9 @@ class Collector:
         """Where this instance's metrics go, their namespace, and the seconds between two samples."""
         store = self.dispatcher.store
         stack = store.revisions.name_of(instance.stack_id)
-        pushed = store.revisions.get(stack)
-        key = (stack, pushed.number)
+        key = (stack, store.revisions.newest(stack))
         if key not in self._sinks:
-            metrics = Revision.load(pushed.content).stack.metrics
+            metrics = Revision.load(store.revisions.get(*key).content).stack.metrics
             put = self.put
             if metrics.endpoint is not None:
                 from cookline.control.server.sink import forwarder

@@ -76,6 +76,13 @@ class Revisions:
             raise SelectorError(f"stack {stack!r} has no revision {number}", hint=f"`cookline history {stack}` lists them")
         return found
 
+    def newest(self, stack: str) -> int:
+        """The number of the newest revision; its content, which can be large, is not read. Raises SelectorError."""
+        sql = "SELECT max(number) AS number FROM revisions WHERE stack_id=?"
+        row = self._database.row(sql, (self.stack_id(stack),))
+        assert row is not None and row["number"] is not None, "a stack is made by its first push"
+        return int(row["number"])
+
     def all(self, stack: str) -> list[Pushed]:
         """Oldest first."""
         return [

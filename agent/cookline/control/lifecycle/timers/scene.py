@@ -32,8 +32,8 @@ class Scene:
 
     @classmethod
     def of(cls, dispatcher: Dispatcher, stack: str, now: float) -> Scene:
-        pushed = dispatcher.store.revisions.get(stack)
-        return cls(dispatcher, dispatcher.revisions.get(stack, pushed.number), pushed.stack_id, now)
+        revisions = dispatcher.store.revisions
+        return cls(dispatcher, dispatcher.revisions.get(stack, revisions.newest(stack)), revisions.stack_id(stack), now)
 
     @property
     def stack(self) -> Stack:
