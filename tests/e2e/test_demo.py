@@ -248,6 +248,37 @@ def test_a_good_version_passes_gates_on_the_hosts_and_here(demo: Demo) -> None:
     assert "never begun: 1 of 2 failed, tolerated are 0" in bad.stdout
 
 
+def test_hosts_are_selected_by_what_they_are(demo: Demo) -> None:
+    done = demo.cookline("configure", "shop", "--on", "layer:app,fact:os.codename=bookworm", "--json")
+    assert {each["instance"] for each in json.loads(done.stdout)["results"]} == {"app1", "app2"}
+    assert demo.cookline("configure", "shop", "--on", "fact:os.codename=sarge").returncode == 2
+
+
+def test_an_app_is_restarted_stopped_and_started(demo: Demo) -> None:
+    def process() -> str:
+        return demo.ssh("app1", "systemctl show --property=MainPID --value shop").strip()
+
+    before = process()
+    for action in ("restart", "stop", "start"):
+        done = demo.cookline("app", "shop", action, "--app", "shop")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (process() == "0") == (action == "stop")
+        assert process() != before
+    assert demo.cookline("app", "shop", "explode", "--app", "shop").returncode == 2
+
+
+def test_dependencies_are_installed_alone_and_updates_are_for_security(demo: Demo) -> None:
+    demo.ssh("lb1", "echo mine > /etc/motd; apt-get -qq --yes remove haproxy >/dev/null 2>&1")
+    done = demo.cookline("install_dependencies", "shop", "--on", "lb1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert demo.ssh("lb1", "dpkg-query --show --showformat='${db:Status-Abbrev}' haproxy; cat /etc/motd") == "ii mine\n"
+    updated = demo.cookline("update_dependencies", "shop", "--batch", "50%")
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert "4 successful" in updated.stdout and "1 skipped" in updated.stdout
+    assert "haproxy" in demo.cookline("update_cookbooks", "shop").stdout
+    assert demo.cookline("setup", "shop", "--on", "lb1").returncode == 0
+
+
 def test_an_undeployed_shop_leaves_nothing_and_the_balancer_says_503(demo: Demo) -> None:
     done = demo.cookline("undeploy", "shop")
     assert done.returncode == 0, done.stdout + done.stderr

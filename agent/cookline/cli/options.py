@@ -10,7 +10,7 @@ import typer
 from cookline.errors import UsageError
 
 Stack = Annotated[str, typer.Argument(help="Name of a pushed stack.")]
-On = Annotated[str | None, typer.Option("--on", help="Instances: app1, layer:app, state:online; several with commas.")]
+On = Annotated[str | None, typer.Option("--on", help="Instances: app1, layer:app, state:online, fact:os.codename=bookworm.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the command: why it was given.")]
 Attribute = Annotated[

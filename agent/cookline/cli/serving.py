@@ -69,6 +69,8 @@ class LineRunner:
                 # `diff --file`, `explain --stack FILE`: what is wrong with a file is told with its lines
                 if given.get("file") is not None or "/" in str(given.get("stack")) or str(given.get("stack")).endswith(YAML):
                     raise Forbidden("a server reads no files of its own machine for others", hint="name a pushed stack")
+                if command == "app" and parameters(arguments, session).get("action"):
+                    command = "run"
             stack = self._stack(arguments, session) if caller.token is not None else None
             return self.keeper.admit(caller, command, stack, " ".join(arguments))
         except CooklineError as error:

@@ -107,6 +107,17 @@ READERS: Dict[str, Callable[[], Any]] = {
 VOLATILE = frozenset({"memory"})
 
 
+def brief() -> Dict[str, Any]:
+    """What selectors on the controller go by; each run reports it."""
+    system = _os()
+    found: Dict[str, Any] = {"os": {name: system[name] for name in ("id", "family", "version", "codename")}}
+    found["kernel"] = {"machine": os.uname().machine}
+    found["cpu"] = {"count": os.cpu_count() or 1}
+    found["python"] = dict(_python())
+    found["virtualization"] = {"kind": _virtualization()["kind"]}
+    return found
+
+
 class Facts:
     """The facts of this machine, read once each; `recorded` notes which ones a template looked at."""
 

@@ -313,3 +313,39 @@ def test_rollback_is_a_deploy_that_goes_one_release_back(online: Kitchen) -> Non
     assert online.do("rollback", apps=("shop",)).exit_code == 0
     request = online.hosts.host("app1").requests[0]
     assert (request["event"], request["app"], request["snapshot"]["apps"]["shop"]["rollback"]) == ("deploy", "shop", 1)
+
+
+def test_facts_of_the_last_run_select_hosts(online: Kitchen) -> None:
+    for name, codename in zip(FLEET, ("bookworm", "bookworm", "trixie"), strict=True):
+        online.hosts.host(name).brief = {"os": {"codename": codename, "version": "12"}, "cpu": {"count": 2}}
+    with pytest.raises(SelectorError, match="has reported the fact"):
+        online.do("configure", "fact:os.codename=trixie")
+    online.do("configure")
+    online.executed()
+    online.do("configure", "fact:os.codename=trixie")
+    online.do("configure", "layer:app,fact:os.codename=bookworm,fact:cpu.count=2")
+    assert online.executed() == [("app2", "configure"), ("app1", "configure")]
+    for selector, message in [
+        ("fact:os.codenam=trixie", "did you mean 'os.codename'"),
+        ("fact:os.codename=trixi", "did you mean 'trixie'"),
+        ("fact:os.codename", "write fact:os.codename=bookworm"),
+    ]:
+        with pytest.raises(SelectorError, match=message):
+            online.do("configure", selector)
+
+
+def test_a_host_cannot_fill_the_store_with_facts(online: Kitchen) -> None:
+    online.hosts.host("app1").brief = {"os": {"codename": "x" * 10_000}}
+    online.hosts.host("app2").brief = {"os": ["no", "group"], "cpu": {"count": 2, "deep": {"er": 1}}}
+    online.do("configure")
+    facts = {each.name: dict(each.facts) for each in online.store.instances.of(online.pushed.stack_id)}
+    assert (facts["app1"], facts["app2"]) == ({}, {"cpu": {"count": 2}})
+
+
+def test_dependencies_are_installed_by_the_setup_recipes(online: Kitchen) -> None:
+    online.do("run", "app1", recipes=("cookline::install_dependencies",))
+    request = online.hosts.host("app1").requests[0]
+    assert request["recipes"] == ["cookline::install_dependencies", "web::setup", "web::deploy"]
+    assert request["event"] == "execute_recipes"
+    online.do("run", "app1", recipes=("cookline::update_dependencies",))
+    assert online.hosts.host("app1").requests[1]["trees"] == {}

@@ -68,7 +68,7 @@ def test_operators_do_not_get_in_each_others_way(make_kitchen: KitchenMaker, see
 
 
 def test_twenty_that_join_at_once_cost_each_at_most_two_configures(make_kitchen: KitchenMaker) -> None:
-    """The first to be online are configured at once; while that goes on the others join, and one configure more tells of all."""
+    """The first that are online are configured at once; meanwhile the others join, and one configure more tells of all."""
     names = [f"web{number}" for number in range(1, 21)]
     kitchen = make_kitchen(dict.fromkeys(names, "app"))
     commands: list[str] = []

@@ -97,7 +97,8 @@ class Planner:
             return None
         from cookline.control.stack.selectors import select
 
-        return tuple(select(revision.stack, on, {instance.name: instance.state for instance in instances}))
+        states = {instance.name: instance.state for instance in instances}
+        return tuple(select(revision.stack, on, states, {instance.name: instance.facts for instance in instances}))
 
     def members(self, revision: Revision, instances: Sequence[Instance], *, need_power: bool = False) -> list[Member]:
         """What the rules know of each instance of the revision, in the order of the definition."""

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from cookline.control.store.store import Store
 
 
+# Recipes that every host knows without a cookbook (host/run/built_in.py).
+INSTALL_DEPENDENCIES, UPDATE_DEPENDENCIES = "cookline::install_dependencies", "cookline::update_dependencies"
+OF_AN_APP = {word: f"cookline::{word}_app" for word in ("start", "stop", "restart")}
+BUILT_IN = frozenset({INSTALL_DEPENDENCIES, UPDATE_DEPENDENCIES, *OF_AN_APP.values()})
+
+
 class Revisions:
     """Revisions of the store, read back once each (they never change)."""
 
@@ -64,6 +70,8 @@ def deployed_apps(revision: Revision, instance: str, command: Command, event: st
 def recipes_of(revision: Revision, instance: str, command: Command, event: str) -> list[str]:
     from cookline.control.stack.run_list import run_list
 
+    if event == "execute_recipes" and INSTALL_DEPENDENCIES in command.recipes:
+        return [INSTALL_DEPENDENCIES, *run_list(revision.stack, instance, "setup")]
     if event == "execute_recipes":
         return [recipe if "::" in recipe else f"{recipe}::default" for recipe in command.recipes]
     return run_list(revision.stack, instance, event)
@@ -106,7 +114,7 @@ def build(
         recipes=recipes,
         attributes=resolver.resolve(attributes),
         snapshot=snapshots.of_run(revision, run, instance, apps, resolver, rollback=command.kind == "rollback"),
-        trees=dict(revision.trees_for(recipes, apps)),
+        trees=dict(revision.trees_for([recipe for recipe in recipes if recipe not in BUILT_IN], apps)),
         revision=command.revision or 0,
         apply=run.apply,
         lock_wait=command.lock_wait,

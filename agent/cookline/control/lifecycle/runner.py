@@ -4,6 +4,7 @@ the host executes a run once and otherwise shows its journal, and the first endi
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -34,6 +35,8 @@ Converse = Callable[["Target", Callable[[str], None]], "Conversation"]
 
 # After its time is up a host starts nothing more; the resource that is at work gets this long to end.
 GRACE_SECONDS = 5.0
+# An honest host's brief facts are 300 bytes.
+FACTS_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,8 @@ class Runner:
         with self.store.reports.open(request.run) as report:
 
             def on_event(event: dict[str, Any]) -> None:
+                if event.get("kind") == "run_started":
+                    keep_facts(self.store, request.instance_id, event.get("facts"))
                 if report.add(event):
                     self.progress.pass_on(request.instance, {**event, "run": request.run, "command": command})
 
@@ -298,6 +303,19 @@ def verdict_of(error: Exception) -> Verdict:
 
 def _first_line(error: CooklineError) -> str:
     return error.message.split("\n")[0]
+
+
+def keep_facts(store: Store, instance_id: str, facts: Any) -> None:
+    """What a run says of its host, for `fact:` selectors: groups of plain values, of which nothing more is believed."""
+    if not isinstance(facts, dict):
+        return
+    kept = {
+        str(group)[:50]: {str(name)[:50]: value for name, value in values.items() if isinstance(value, str | int | float)}
+        for group, values in list(facts.items())[:50]
+        if isinstance(values, dict)
+    }
+    if len(json.dumps(kept)) <= FACTS_BYTES and store.instances.get(instance_id).facts != kept:
+        store.instances.record(instance_id, facts=kept)
 
 
 def verdict_of_end(end: Mapping[str, Any]) -> Verdict:

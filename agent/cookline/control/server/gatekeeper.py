@@ -29,6 +29,8 @@ SCOPE_OF = {
         "undo",
         "pause",
         "abort",
+        "install_dependencies",
+        "update_dependencies",
     ),
 }
 # A wrong token costs its sender this long, so that guessing is slow.

@@ -1,15 +1,15 @@
 """`--on web1,layer:app,state:online`: which instances are meant.
 
-Names, patterns (`web*`) and layers add up; `state:` and `provider:` narrow what they gave, or all instances when nothing was
-named; `not:web1` and `not:layer:app` take away. Every term must match something: one
-that does not is a mistake, not an empty answer.
+Names, patterns (`web*`) and layers add up; `state:`, `provider:` and `fact:os.codename=bookworm` (as the last run on the host
+found it) narrow what they gave, or all instances when nothing was named; `not:web1` and `not:layer:app` take away. Every term
+must match something: one that does not is a mistake, not an empty answer.
 """
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cookline.control.stack.events import STATES
 from cookline.errors import SelectorError, did_you_mean
@@ -17,29 +17,37 @@ from cookline.errors import SelectorError, did_you_mean
 if TYPE_CHECKING:
     from cookline.control.stack.models import Stack
 
-KINDS = ("layer", "state", "provider", "app", "not")
+KINDS = ("layer", "state", "provider", "app", "fact", "not")
+# These narrow what the others gave.
+NARROWING = ("state", "provider", "fact")
+Facts = Mapping[str, Mapping[str, Any]]
 
 
-def select(stack: Stack, selector: str, states: Mapping[str, str] | None = None) -> list[str]:
-    """Names of the instances that `selector` means, in the stack's order; `states` is {instance: state word}.
+def select(stack: Stack, selector: str, states: Mapping[str, str] | None = None, facts: Facts | None = None) -> list[str]:
+    """Names of the instances that `selector` means, in the stack's order; `states` is {instance: state word}, `facts` what is
+    known of each.
 
     Raises SelectorError for a term that matches nothing, with the nearest name, and when nothing is left.
     """
     terms = [term.strip() for term in selector.split(",") if term.strip()]
     if not terms:
-        raise SelectorError("the selector is empty", hint="name instances, or layer:NAME, state:WORD, provider:NAME, app:NAME")
+        raise SelectorError(
+            "the selector is empty", hint="name instances, or layer:NAME, state:WORD, provider:NAME, app:NAME, fact:PATH=VALUE"
+        )
     named: set[str] = set()
     taken_away: set[str] = set()
     narrowed: dict[str, set[str]] = {}
     for term in terms:
         kind, _, value = term.partition(":")
         if kind == "not" and value:
-            taken_away |= _matching(stack, value, states)
-        elif kind in ("state", "provider"):
-            narrowed[kind] = narrowed.get(kind, set()) | _matching(stack, term, states)
+            taken_away |= _matching(stack, value, states, facts)
+        elif kind in NARROWING:
+            # states add up among themselves, and so do the values of one fact; different ones narrow further
+            key = value.partition("=")[0] if kind == "fact" else kind
+            narrowed[key] = narrowed.get(key, set()) | _matching(stack, term, states, facts)
         else:
-            named |= _matching(stack, term, states)
-    adds = any(not term.startswith(("not:", "state:", "provider:")) for term in terms)
+            named |= _matching(stack, term, states, facts)
+    adds = any(term.partition(":")[0] not in ("not", *NARROWING) or ":" not in term for term in terms)
     found = (named if adds else set(stack.instances)) - taken_away
     for narrow in narrowed.values():
         found &= narrow
@@ -48,7 +56,22 @@ def select(stack: Stack, selector: str, states: Mapping[str, str] | None = None)
     return [name for name in stack.instances if name in found]
 
 
-def _matching(stack: Stack, term: str, states: Mapping[str, str] | None) -> set[str]:
+def _of_fact(stack: Stack, value: str, facts: Facts) -> set[str]:
+    """The instances whose fact is this. Raises SelectorError for a fact that nobody has reported."""
+    path, equals, wanted = value.partition("=")
+    group, _, name = path.partition(".")
+    found = {host: facts.get(host, {}).get(group, {}).get(name) for host in stack.instances}
+    seen = {str(each) for each in found.values() if each is not None}
+    if not equals or not seen:
+        known = sorted({f"{group}.{name}" for each in facts.values() for group, names in each.items() for name in names})
+        near = did_you_mean(path, known) if equals else "; write fact:os.codename=bookworm"
+        hint = _known(known) or "a host's facts are known after its first run"
+        raise SelectorError(f"no host of {stack.name} has reported the fact {path!r}{near}", hint=hint)
+    _check(wanted, sorted(seen), f"no host of {stack.name} has the {path}")
+    return {host for host, each in found.items() if each is not None and str(each) == wanted}
+
+
+def _matching(stack: Stack, term: str, states: Mapping[str, str] | None, facts: Facts | None) -> set[str]:
     """The instances that one term means; at least one."""
     kind, colon, value = term.partition(":")
     if not colon:
@@ -66,6 +89,8 @@ def _matching(stack: Stack, term: str, states: Mapping[str, str] | None) -> set[
         providers = {host.provider for host in stack.instances.values()}
         _check(value, providers, f"no instance of {stack.name} is of the provider")
         found = {name for name, host in stack.instances.items() if host.provider == value}
+    elif kind == "fact":
+        found = _of_fact(stack, value, facts or {})
     else:
         raise SelectorError(f"{kind!r} is no kind of selector{did_you_mean(kind, KINDS)}", hint=f"kinds are {', '.join(KINDS)}")
     if not found:

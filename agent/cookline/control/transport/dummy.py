@@ -42,7 +42,7 @@ class DummyHost:
     away           while set, connecting fails and open links are lost
     hostile        raw lines in place of the answer to the next operation; b"" is the end of the stream
     lacks_trees    asks for trees that it has not received yet
-    records, findings, facts   answers to collect, drift and facts
+    records, findings, facts   answers to collect, drift and facts; `brief` the facts that a run reports
     requests       every run request that was executed, in order; `journals` their lines by run id
     """
 
@@ -64,6 +64,7 @@ class DummyHost:
     records: list[Message] = field(default_factory=list)
     findings: list[Message] = field(default_factory=list)
     facts: Message = field(default_factory=dict)
+    brief: Message = field(default_factory=dict)
     requests: list[Message] = field(default_factory=list)
     journals: dict[str, DummyJournal] = field(default_factory=dict)
     trees: set[str] = field(default_factory=set)
@@ -99,6 +100,7 @@ class DummyHost:
             "recipes": request["recipes"],
             "apply": apply,
             "carried": [],
+            "facts": self.brief,
         }
         finished = {
             "kind": "run_finished",

@@ -7,6 +7,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from cookline.host import paths
+from cookline.host.facts import brief
 from cookline.host.run import journal as journals
 from cookline.host.run import lock, origin, owed, resume, snapshots
 from cookline.host.run.cookbooks import Cookbooks
@@ -14,6 +15,7 @@ from cookline.host.run.engine import Cancelled, Engine, Rebooting, Stopped
 from cookline.host.run.follow import close_dead
 from cookline.host.run.guard import PlanGuard
 from cookline.host.run.masking import Masker
+from cookline.host.run.node import Node
 from cookline.protocol import RunRequest
 
 
@@ -139,6 +141,7 @@ def _beginning(request: RunRequest, carried: List[owed.Debt]) -> Dict[str, Any]:
         "snapshot": request.snapshot.get("number", 0),
         "apply": request.apply,
         "carried": carried,
+        "facts": brief(),
     }
 
 
@@ -161,10 +164,18 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
 
             engine.run_recipe("cookline::undo", before.recipe(request.undo))
         for recipe in request.recipes:
-            engine.run_recipe(recipe)
+            engine.run_recipe(recipe, _built_in(recipe, engine))
     finally:
         if guard is not None:
             guard.active = False
+
+
+def _built_in(recipe: str, engine: Engine) -> Optional[Callable[[Node], None]]:
+    if not recipe.startswith("cookline::"):
+        return None
+    from cookline.host.run import built_in
+
+    return built_in.recipe(recipe, engine)
 
 
 def _remember(request: RunRequest, engine: Engine, outcome: str) -> Dict[str, Any]:

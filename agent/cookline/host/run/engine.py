@@ -76,6 +76,8 @@ class Engine:
         self.ended: Dict[str, str] = {}
         self.owed: Dict[str, owed.Debt] = {debt["action"]: debt for debt in carried}
         self.recipes: List[str] = []
+        # kinds of resources that this run is for; empty: all
+        self.kinds: Tuple[str, ...] = ()
         self.declared: Dict[str, Dict[str, Any]] = {}
         self._unforeseen: List[str] = self.system.known.setdefault("planned", [])
         self.timings: List[Tuple[float, str]] = []
@@ -120,6 +122,8 @@ class Engine:
 
     def _converge(self, resource: Resource, header: Event, actions: Sequence[Action]) -> Outcome:
         reason = skip_reason(resource, self.system)
+        if self.kinds and type(resource).__name__ not in self.kinds:
+            reason = f"this run is for {' and '.join(self.kinds)} only"
         if reason is not None:
             return Outcome("skipped", reason=reason)
         bound = resource.bind(RecipeScope(self, split(self._recipe)[0]))
