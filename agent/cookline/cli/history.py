@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import ABANDON, author, refuse_to_abandon, told
+from cookline.cli.push import ABANDON, author, told
 from cookline.cli.render.table import table
 from cookline.cli.session import session
 from cookline.errors import CooklineError
@@ -65,6 +65,7 @@ def revert(
 
     Example: cookline revert shop 3 -m "the new balancer settings were wrong"
     """
+    from cookline.control.lifecycle.abandoned import refuse_to_abandon
     from cookline.control.stack.revision import Revision
 
     here = session()
@@ -79,7 +80,7 @@ def revert(
             hint="push it from its files, for example from version control",
         )
     if not abandon:
-        refuse_to_abandon(revision)
+        refuse_to_abandon(here.store, revision)
     reason = f"back to revision {number}" + (f": {message}" if message else "")
     pushed = here.store.push(revision, author=author(), message=reason)
     told(pushed, before, revision, as_json=as_json)

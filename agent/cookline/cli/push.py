@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 ABANDON = "Let instances go that are up and no longer in the definition."
-# Their hosts run nothing of ours, or no longer answer.
-LET_GO = frozenset({"stopped", "registered", "start_failed", "connection_lost", "terminated"})
 
 
 def push(
@@ -55,18 +53,20 @@ def push(
         return
     server = Server.of_environment()
     if server is not None:
-        push_to(server, revision, message, as_json=as_json)
+        push_to(server, revision, message, abandon=abandon, as_json=as_json)
         return
     before = newest_number(stack.name)
     if not abandon:
-        refuse_to_abandon(revision)
+        from cookline.control.lifecycle.abandoned import refuse_to_abandon
+
+        refuse_to_abandon(here.store, revision)
     pushed = here.store.push(revision, author=author(), message=message)
     told(pushed, before, revision, as_json=as_json)
     if not as_json and pushed.number != before:
         here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
 
 
-def push_to(server: Server, revision: Revision, message: str, *, as_json: bool) -> None:
+def push_to(server: Server, revision: Revision, message: str, *, abandon: bool = False, as_json: bool) -> None:
     """Send the contents that the server lacks, then the revision."""
     here = session()
     sent = 0
@@ -78,7 +78,7 @@ def push_to(server: Server, revision: Revision, message: str, *, as_json: bool) 
             sent += 1
         if answer.status != 204:
             raise refusal(answer.status, answer.read())
-    body = {"content": revision.to_dict(), "message": message}
+    body = {"content": revision.to_dict(), "message": message, "abandon": abandon}
     pushed = server.ask("POST", f"/v1/stacks/{revision.stack.name}/revisions", body)
     if as_json:
         here.json(pushed)
@@ -112,24 +112,6 @@ def _kept(stack: str, app: str) -> Kept | None:
         return None
     sha256 = str(manifest[0][2])
     return Kept(source, stood, lambda: Artifact(here.store.blobs.get(sha256), sha256))
-
-
-def refuse_to_abandon(revision: Revision) -> None:
-    """Raises UsageError when hosts that are up would drop out of the stack with all that runs on them (features O9)."""
-    here = session()
-    stack = revision.stack.name
-    if not newest_number(stack):
-        return
-    instances = here.store.instances.of(here.store.revisions.stack_id(stack))
-    left = [each for each in instances if each.name not in revision.stack.instances and each.state not in LET_GO]
-    if left:
-        names = ", ".join(f"{each.name} ({each.state})" for each in left)
-        ways = {"static": f"cookline deregister {left[0].name} --stack {stack}"}
-        way = ways.get(left[0].provider, f"cookline terminate {stack} {left[0].name}")
-        raise UsageError(
-            f"the definition no longer has {names}; nobody would look after {'it' if len(left) == 1 else 'them'}",
-            hint=f"first `{way}`; --abandon pushes it as it is",
-        )
 
 
 def author() -> str:

@@ -12,9 +12,10 @@ from watchdog.observers import Observer
 
 from cookline.cli.checkout import Checkout
 from cookline.cli.explain import is_stack
-from cookline.cli.push import author, frozen, newest_number, push_to, refuse_to_abandon, told
+from cookline.cli.push import author, frozen, newest_number, push_to, told
 from cookline.cli.remote import Server
 from cookline.cli.session import session
+from cookline.control.lifecycle.abandoned import refuse_to_abandon
 from cookline.errors import CooklineError, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class _Watching:
             self._send(server, revision, file)
             return roots
         before = newest_number(revision.stack.name)
-        refuse_to_abandon(revision)
+        refuse_to_abandon(session().store, revision)
         who, why = self.checkout.standing() or (author(), f"{file.name} changed")
         pushed = session().store.push(revision, author=who, message=self.message or why)
         if pushed.number != before:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Body, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from cookline.control.lifecycle.abandoned import refuse_to_abandon
 from cookline.control.lifecycle.command import Command
 from cookline.control.server.gatekeeper import Caller, Forbidden, Gatekeeper
 from cookline.control.stack.revision import Revision
@@ -98,6 +99,8 @@ def push(stack: str, here: Here, pushed: Annotated[dict[str, Any], Body()]) -> d
     missing = sorted(each for each in contents if not here.store.blobs.holds(each))
     if missing:
         raise UsageError(f"{len(missing)} contents have to be sent first, among them {missing[0]}")
+    if pushed.get("abandon") is not True:
+        refuse_to_abandon(here.store, revision)
     kept = here.store.push(revision, author=f"{here.who.name}@{here.who.origin}", message=str(pushed.get("message", "")))
     return {"stack": kept.stack, "revision": kept.number, "hash": kept.hash}
 
