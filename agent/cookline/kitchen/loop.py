@@ -21,13 +21,12 @@ from cookline.control.stack.revision import Revision, freeze
 from cookline.control.stack.run_list import apps_of, run_list
 from cookline.control.stack.selectors import select
 from cookline.control.store.instances import Instance
-from cookline.control.store.store import Store
 from cookline.control.transport.bundle import bundle
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
 from cookline.errors import CooklineError, UsageError
 from cookline.kitchen.saves import Saves
-from cookline.kitchen.stack_hosts import snapshot_of
+from cookline.kitchen.stack_hosts import open_store, snapshot_of
 from cookline.kitchen.verifying import Verifying
 from cookline.kitchen.working_tree import WorkingTrees, request_of
 
@@ -57,7 +56,7 @@ class Loop:
 
     def __init__(self, directory: Path, path: Path, show: Show, *, on: str | None = None, verify: bool = True) -> None:
         self.path, self.show = path, show
-        self.store = Store(directory)
+        self.store = open_store(directory)
         self.pool = Pool(warm=True)
         self.saves = Saves()
         self._fetch = once(Fetcher(directory))

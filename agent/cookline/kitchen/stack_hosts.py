@@ -52,12 +52,17 @@ def without_values(told: Mapping[str, Any]) -> dict[str, Any]:
     return {**told, "apps": apps}
 
 
+def open_store(directory: Path) -> Store:
+    """The store of a project where something was pushed. Raises UsageError where there is none."""
+    if not (directory / "store.db").is_file():
+        raise UsageError(f"there is no store in {directory}", hint="push here first, or do it where you push from")
+    return Store(directory)
+
+
 @contextmanager
 def opened(directory: Path) -> Iterator[Store]:
-    """The store of a project. Raises UsageError where there is none."""
-    if not (directory / "store.db").is_file():
-        raise UsageError(f"there is no store in {directory}", hint="do it where you push from, or name its .cookline directory")
-    store = Store(directory)
+    """The store of a project, as `open_store` has it, for a while."""
+    store = open_store(directory)
     try:
         yield store
     finally:
