@@ -53,7 +53,7 @@ def begin(directory: Path, command: str, seconds: float) -> subprocess.Popen[str
 
 def finish(directory: Path, command: str, seconds: float = 0.0) -> list[str]:
     controller = begin(directory, command, seconds)
-    output, _ = controller.communicate(timeout=120)
+    output, _ = controller.communicate(timeout=240)
     assert controller.returncode == 0, output
     return output.splitlines()
 
@@ -64,7 +64,7 @@ def kill_after(controller: subprocess.Popen[str], lines: int, delay: float) -> N
     for number, _line in enumerate(controller.stdout, start=1):
         if number == lines:
             threading.Timer(delay, controller.send_signal, [signal.SIGKILL]).start()
-    controller.communicate(timeout=60)
+    controller.communicate(timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,28 @@ def test_a_kill_at_any_point_loses_and_repeats_nothing(online: Path, tmp_path: P
         kill_after(begin(directory, "resume", 0.1), chance.randint(1, 30), chance.random() * 0.1)
     finish(directory, "resume")
     check(directory, name, command)
+
+
+def test_a_pause_outlives_the_controller(online: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "fleet"
+    shutil.copytree(online, directory)
+    controller = begin(directory, json.dumps({**ROLLOUT, "rollout": {"batch": ["2"]}}), 0.1)
+    assert controller.stdout is not None
+    with Store(directory / ".cookline") as store:
+        for line in controller.stdout:
+            if line.startswith("batch "):
+                store.rollouts.pause(store.runs.unfinished()[0].id)
+            if line.startswith("paused"):
+                controller.send_signal(signal.SIGKILL)
+        controller.communicate(timeout=120)
+        [left] = store.runs.unfinished()
+        finish(directory, "resume")
+        assert [each.id for each in store.runs.unfinished()] == [left.id], "it waits for somebody's word"
+        assert journals(directory) == Counter({("app1", "deploy"): 1, ("app2", "deploy"): 1})
+        store.rollouts.resume(left.id)
+        lines = finish(directory, "resume")
+        assert lines[-1] == "report deploy 0 {'successful': 5}"
+    check(directory, "all goes well", {**ROLLOUT, "rollout": {"batch": ["2"]}})
 
 
 def check(directory: Path, name: str, command: dict[str, object]) -> None:
