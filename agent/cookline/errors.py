@@ -10,6 +10,7 @@
     |  |- CommandError            a command ended with a status that was not expected
     |  |- ResourceError           a resource could not be brought to its desired state
     |  `- HostStateError          the host refuses the run (older snapshot, full disk)
+    |- DiskFull               1   the controller's own disk
     |- SourceError            1   an app's source could not be fetched
     |- Differs                3   the host differs from what was declared
     |- Unreachable            4   mended on the network, in sshd or in known_hosts
@@ -117,6 +118,10 @@ class CommandError(RunError):
 
 
 class ResourceError(RunError):
+    pass
+
+
+class DiskFull(CooklineError):
     pass
 
 

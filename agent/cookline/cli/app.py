@@ -158,8 +158,12 @@ def _unexpected(error: Exception, session: Session) -> int:
     if os.environ.get("COOKLINE_DEBUG"):
         session.warn(text)
         return EXIT_FAILED
-    session.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = session.directory / "debug.log"
-    log.write_text(text)
-    session.warn(f"cookline: unexpected {type(error).__name__}: {error}\n  the traceback is in {log}")
+    try:
+        session.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.write_text(text)
+        where = f"the traceback is in {log}"
+    except OSError as trouble:
+        where = f"{log} could not be written ({trouble.strerror}); COOKLINE_DEBUG=1 shows the traceback"
+    session.warn(f"cookline: unexpected {type(error).__name__}: {error}\n  {where}")
     return EXIT_FAILED

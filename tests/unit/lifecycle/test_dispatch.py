@@ -8,7 +8,8 @@ import pytest
 from kitchen import Kitchen, KitchenMaker, outcomes
 
 from cookline.control.lifecycle.command import Command
-from cookline.errors import SelectorError, UsageError
+from cookline.control.store.database import disk_full
+from cookline.errors import DiskFull, SelectorError, UsageError
 
 FLEET = ("lb1", "app1", "app2")
 
@@ -298,6 +299,27 @@ def test_a_defect_of_ours_ends_a_command_instead_of_hanging_it(online: Kitchen, 
     report = online.do("configure")
     assert (dict(report.totals), report.exit_code) == ({"failed": 3}, 1)
     assert "No space left on device" in str(report.results[0].reason)
+    assert online.dispatcher.unfinished() == []
+
+
+@pytest.mark.parametrize("kind", ["setup", "configure"])
+@pytest.mark.parametrize("same_process", [True, False])
+def test_a_full_disk_here_leaves_a_command_to_resume(
+    online: Kitchen, monkeypatch: pytest.MonkeyPatch, kind: str, same_process: bool
+) -> None:
+    def full(self: object, run_id: str) -> str:
+        raise disk_full(online.store.directory)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cookline.control.lifecycle.course.Course.perform", full)
+        with pytest.raises(DiskFull, match="is full"):
+            online.do(kind)
+    if not same_process:
+        online.dispatcher.close()
+        online.dispatcher = online.another()
+    [report] = online.dispatcher.resume()
+    assert (report.exit_code, set(outcomes(report).values())) == (0, {"successful"})
+    assert sorted(online.executed()) == sorted(everyone(kind) + (everyone("configure") if kind == "setup" else []))
     assert online.dispatcher.unfinished() == []
 
 

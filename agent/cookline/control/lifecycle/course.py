@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cookline.control.lifecycle import account, plan
 from cookline.control.lifecycle.command import Command, Report, exit_code_of
 from cookline.control.lifecycle.states import move, refusal
-from cookline.errors import EXIT_OK
+from cookline.errors import EXIT_FAILED, EXIT_OK, DiskFull
 
 if TYPE_CHECKING:
     from cookline.control.lifecycle.batches import Batches
@@ -41,6 +41,8 @@ class Course:
     ) -> None:
         self.store, self.hosts, self.planner, self.runner = store, hosts, planner, runner
         self.progress, self.revisions, self.batches, self.draining = progress, revisions, batches, draining
+        # commands that could not be written to their end
+        self.stranded: dict[str, DiskFull] = {}
 
     def shape(self, command_id: str) -> dict[str, int]:
         record = self.store.runs.command(command_id)
@@ -116,7 +118,10 @@ class Course:
         return code
 
     def abandon(self, command_id: str, error: Exception) -> int:
-        """End what has not ended as failed, for a defect of ours or a full disk here; the exit code."""
+        """End what has not ended as failed, for a defect of ours; the exit code. A full disk here leaves it to `resume`."""
+        if isinstance(error, DiskFull):
+            self.stranded[command_id] = error
+            return EXIT_FAILED
         for run in self.store.runs.of_command(command_id):
             if run.outcome is None:
                 self.runner.fail(run.id, error)

@@ -117,6 +117,8 @@ class Dispatcher:
             engine = self._begun.get(command_id) or self._durable
             if engine is None or engine.wait(command_id, timeout=1.0):
                 break
+        if command_id in self.course.stranded:
+            raise self.course.stranded[command_id]
         return self.report(command_id)
 
     def cancel(self, identifier: str) -> None:
@@ -172,7 +174,11 @@ class Dispatcher:
     def resume(self) -> list[Report]:
         """Take up what earlier processes left, and wait for its end."""
         waiting = [record.id for record in self.unfinished() if not self._paused(record.id)]
-        self.engine()
+        engine = self.engine()
+        for command_id in waiting:
+            if self.course.stranded.pop(command_id, None):
+                engine.again(command_id)
+                self._begun[command_id] = engine
         return [self.wait(command_id) for command_id in waiting]
 
     def report(self, command_id: str) -> Report:

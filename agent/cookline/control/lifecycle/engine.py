@@ -7,6 +7,7 @@ holds only what must wait. Nobody waits for a poll of the queue or of a result b
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -73,6 +74,8 @@ class DurableEngine:
                 QUEUE, partition_concurrency=1, worker_concurrency=HOSTS_AT_ONCE, polling_interval_sec=POLL_SECONDS
             )
             DBOS.register_queue(TAKEN_OVER, worker_concurrency=2 * HOSTS_AT_ONCE, polling_interval_sec=POLL_SECONDS)
+        for record in self._runs.unfinished():
+            self._renew(record.id)
         _take_over()
         _forget()
 
@@ -80,6 +83,24 @@ class DurableEngine:
         """Begin the command, or take it up when it had begun before (the workflow's id is the command's)."""
         with SetWorkflowID(command_id):
             DBOS.start_workflow(_command, command_id)
+
+    def again(self, command_id: str) -> None:
+        """Begin anew what this process could not write to its end."""
+        for workflow in [command_id, *(run.id for run in self._runs.of_command(command_id) if run.finished is None)]:
+            with contextlib.suppress(Exception):  # its error was told when it came
+                DBOS.retrieve_workflow(workflow).get_result(polling_interval_sec=0.02)
+        self._renew(command_id)
+        self.start(command_id)
+
+    def _renew(self, command_id: str) -> None:
+        """Forget workflows that ended while the store, on a full disk, could not be told: they are gone through anew."""
+        open_runs = [run.id for run in self._runs.of_command(command_id) if run.finished is None]
+        ended = DBOS.list_workflows(
+            workflow_ids=[command_id, *open_runs], status=["SUCCESS", "ERROR"], load_input=False, load_output=False
+        )
+        if ended:
+            DBOS.delete_workflows([workflow.workflow_id for workflow in ended])
+            self.signals.forget(command_id)
 
     def wait(self, command_id: str, timeout: float | None = None) -> bool:
         """Until the command has ended; False when `timeout` seconds were not enough."""

@@ -16,7 +16,7 @@ from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import RULES, Rule
 from cookline.control.lifecycle.states import move, refusal
 from cookline.control.store.runs import ASKED, TAKING_BACK
-from cookline.errors import CooklineError, Locked, Unreachable
+from cookline.errors import CooklineError, DiskFull, Locked, Unreachable
 from cookline.protocol import OUTCOMES, RunRequest
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class Runner:
             if part.rule.power == "cycle":
                 return self._reboot(part)
             verdict = self._converge(part)
+        except DiskFull:
+            raise  # the host goes on; whoever has room again asks it how it ended
         except Exception as error:
             verdict = verdict_of(error)
         return self._power_off(part, verdict) if part.rule.power == "off" else verdict

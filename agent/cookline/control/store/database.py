@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cookline.control.store.schema import MIGRATIONS
-from cookline.errors import CooklineError
+from cookline.errors import CooklineError, DiskFull
 
 # Writes take less than 1 ms; a writer that waits this long has met a stopped process or a broken disk.
 BUSY_SECONDS = 15.0
@@ -68,29 +68,50 @@ class Database:
         """All writes inside become visible together, or none. May be nested; the outermost one commits."""
         with self._lock:
             if self._depth == 0:
-                self._connection.execute("BEGIN IMMEDIATE")
+                with self._room():
+                    self._connection.execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
-                    self._connection.execute("ROLLBACK")
+                    self._roll_back()
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._connection.execute("COMMIT")
+                try:
+                    with self._room():
+                        self._connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back()
+                    raise
+
+    def _roll_back(self) -> None:
+        # SQLite has done it by itself where the disk was full
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Name a full disk, which is not ours to mend."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                raise
+            raise disk_full(self.path.parent) from None
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> int:
         """Write; the number of rows touched."""
-        with self.transaction():
+        with self.transaction(), self._room():
             return self._connection.execute(sql, values).rowcount
 
     def insert(self, table: str, row: dict[str, Any]) -> int:
         """Insert `row` (columns to values; lists and mappings become JSON); the rowid."""
         names = ", ".join(row)
         marks = ", ".join("?" for _ in row)
-        with self.transaction():
+        with self.transaction(), self._room():
             cursor = self._connection.execute(
                 f"INSERT INTO {table} ({names}) VALUES ({marks})", [_cell(v) for v in row.values()]
             )
@@ -112,6 +133,13 @@ class Database:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+
+def disk_full(directory: Path) -> DiskFull:
+    return DiskFull(
+        f"the disk of {directory} is full: what cannot be written down is not begun",
+        hint="make room there; `cookline resume` ends what had begun",
+    )
 
 
 def _cell(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from cookline.control.store.database import disk_full
 from cookline.control.store.identifiers import is_identifier
+from cookline.errors import DiskFull
 
 
 class Report:
@@ -17,6 +21,7 @@ class Report:
     that is attached to again ends up with one report."""
 
     def __init__(self, path: Path) -> None:
+        self._directory = path.parent.parent
         self._last = max((event.get("seq", -1) for event in read(path)), default=-1)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stream: BinaryIO = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600), "r+b")
@@ -31,16 +36,23 @@ class Report:
             if sequence <= self._last:
                 return False
             self._last = sequence
-        self._stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
-        # readers (attach, status, server) follow the file while it grows
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
+            # readers (attach, status, server) follow the file while it grows
+            self._stream.flush()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise disk_full(self._directory) from None
         return True
 
     def __enter__(self) -> Report:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stream.close()
+        # what a full disk did not take is in the buffer still
+        with contextlib.suppress(OSError) if isinstance(error, DiskFull) else contextlib.nullcontext():
+            self._stream.close()
 
 
 class Reports:
