@@ -47,10 +47,15 @@ class Converger:
         self.case = case
         self.conversation = Conversation(pool, target_of(host), reconnect_for=20)
         self.number = 0
+        self.last = ""
         self.waited: list[Event] = []
         self.on_waiting: Callable[[Event], object] = lambda event: None
 
-    def run(self, *, apply: bool = True, **changed: Any) -> tuple[Event, list[Event]]:
+    def undo(self, run: str) -> Event:
+        """Put back what a run has changed; the last event."""
+        return self.run(undo=run)[0]
+
+    def run(self, *, apply: bool = True, undo: str | None = None, **changed: Any) -> tuple[Event, list[Event]]:
         """The run's last event, and those that say how the resource ended."""
         self.number += 1
         trees = TreeSet()
@@ -67,7 +72,7 @@ class Converger:
             instance_id="i-case",
             stack="case",
             event="execute_recipes",
-            recipes=["case::default"],
+            recipes=[] if undo else ["case::default"],
             snapshot={
                 "store": "case",
                 "number": self.number,
@@ -77,6 +82,7 @@ class Converger:
             },
             trees=wanted,
             apply=apply,
+            undo=undo,
             lock_wait=30,
         )
         events: list[Event] = []
@@ -87,6 +93,7 @@ class Converger:
                 self.waited.append(event)
                 self.on_waiting(event)
 
+        self.last = request.run
         end = self.conversation.run(request, trees, take, deadline=240)
         return end, [
             event for event in events if str(event.get("name", "")).startswith(f"{self.case.kind}[") and "seconds" in event

@@ -36,8 +36,11 @@ def test_contract(case: Case, image: str, lab_hosts: LabHosts, pool: Pool) -> No
     if case.error:
         _fails(case, host, converger)
         return
-    _plans(converger)
-    _converges(case, host, converger)
+    planned = _plans(converger)
+    event = _converges(case, host, converger)
+    if event["undo"]:
+        _is_undone(converger, event["run"], planned)
+        _converges(case, host, converger)
     if case.break_:
         _drifts_and_is_mended(case, host, converger)
     if case.remove:
@@ -53,14 +56,24 @@ def _fails(case: Case, host: LabHost, converger: Converger) -> None:
     look(host, case.look)
 
 
-def _plans(converger: Converger) -> None:
+def _plans(converger: Converger) -> list[Event]:
+    """The changes that the plan announces."""
     end, (event,) = converger.run(apply=False)
     assert end["outcome"] == "successful", end
     assert event["kind"] == "will_change"
+    changes: list[Event] = event["changes"]
+    return changes
 
 
-def _converges(case: Case, host: LabHost, converger: Converger) -> None:
+def _is_undone(converger: Converger, run: str, planned: list[Event]) -> None:
+    """What the run changed is as it was: the next plan announces all of it again."""
+    assert converger.undo(run)["outcome"] == "successful"
+    assert _plans(converger) == planned
+
+
+def _converges(case: Case, host: LabHost, converger: Converger) -> Event:
     event = _ends(converger, "changed")
+    event["run"] = converger.last
     reported = {change["field"]: [change["from"], change["to"]] for change in event["changes"]}
     assert set(reported) == set(case.changes)
     assert {name: values for name, values in reported.items() if case.changes[name] != "*"} == {
@@ -70,6 +83,7 @@ def _converges(case: Case, host: LabHost, converger: Converger) -> None:
     if case.break_ or case.remove:
         _ends(converger, "unchanged")
         assert converger.drift() == []
+    return event
 
 
 def _drifts_and_is_mended(case: Case, host: LabHost, converger: Converger) -> None:

@@ -81,6 +81,8 @@ class Notify(Action):
         from cookline.host.resident.spool import Spool
 
         masked = host.on_tell(self.text, self.level)
+        if host.status(paths.AGENT_SETTINGS) is None:
+            return  # no agent is set up here, so nobody would carry the record away
         settings = load()
         spool = Spool(paths.SPOOL, settings.spool_bytes, settings.instance_id)
         if not spool.append("log", {"level": self.level, "text": masked, "from": "recipe"}):

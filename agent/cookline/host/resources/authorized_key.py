@@ -109,6 +109,15 @@ class AuthorizedKey(Resource):
             _write(directory, self._edited(old), account)
         restore_context(host, path)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The key goes that came, and comes back as it stood; modes and owners that were wrong are not put back."""
+        if "key" not in changes or any(changes[name][0] for name in ("directory", "file") if name in changes):
+            return None
+        before = _parsed(changes["key"][0] or "")
+        if before is None:
+            return AuthorizedKey(self.user, self.key, exists=False)
+        return AuthorizedKey(self.user, _shown(before._replace(options="")), options=before.options or ())
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         from cookline.host.overlay import Node
 

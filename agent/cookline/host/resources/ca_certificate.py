@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 from cookline.errors import ResourceUsageError
-from cookline.host.resources.base import Changes, State, field
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.file import File
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.managed_file import ManagedFile
@@ -94,6 +94,13 @@ class CaCertificate(FileBacked):
         if not self.exists:
             host.remove(link_of(self.path))  # it would stay, leading nowhere
         host.run(["update-ca-certificates"], timeout=self.timeout or 300.0)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former certificate, or its absence."""
+        before = host.read(self.path)
+        if before is None:
+            return CaCertificate(self.authority, exists=False)
+        return CaCertificate(self.authority, before.decode("utf-8", "replace"))
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         require_program(host, "update-ca-certificates", "ca-certificates", self.name)

@@ -127,6 +127,13 @@ class EnvironmentVariable(Resource):
             host.remove(self._directory())
         units.daemon_reload(host)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The value that it had, or its absence."""
+        before = self._read_all(host).get(self.variable)
+        if before is None:
+            return EnvironmentVariable(self.variable, service=self.service, exists=False)
+        return EnvironmentVariable(self.variable, before, service=self.service)
+
     def watched_paths(self) -> List[str]:
         return [self.path] if self.service is None else [self.path, f"{self._directory()}/{DROP_IN}"]
 

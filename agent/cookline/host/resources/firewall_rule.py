@@ -159,6 +159,13 @@ class FirewallRule(Resource):
         host.remove(FILE)
         units.daemon_reload(host)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former text of the rule, or its absence."""
+        own = next((rule for rule in read_rules(host) if rule.name == self.rule_name), None)
+        if own is None:
+            return FirewallRule(self.rule_name, exists=False)
+        return FirewallRule(self.rule_name, own.text, chain=own.chain, order=own.order)
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         require_program(host, "nft", "nftables", self.name)
         rules = self._edited(host)

@@ -140,6 +140,15 @@ class Git(Resource):
                 depth = [f"--depth={self.depth}"] if self.depth else []
                 self._git(host, "submodule", "--quiet", "update", "--init", "--recursive", "--force", *depth, env=env)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A tree that was made goes, and one that was moved on goes back; what was changed in it by hand does not come back."""
+        if not self.exists or changes.get("modified", ([],))[0] or changes.get("repository", (None,))[0] is not None:
+            return None
+        if "repository" in changes:
+            return Git(self.path, exists=False)
+        before = changes.get("revision", (None,))[0]
+        return Git(self.path, self.repository, revision=before, user=self.user, submodules=self.submodules) if before else None
+
     def _make(self, host: System) -> None:
         if host.status(self.path) is None:
             host.make_directory(self.path, parents=True)

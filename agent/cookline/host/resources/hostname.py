@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, List
+from typing import TYPE_CHECKING, List, Optional
 
 from cookline.errors import ResourceUsageError
 from cookline.host.resources.base import Changes, Resource, State
@@ -34,6 +34,11 @@ class Hostname(Resource):
         if not isinstance(self.hostname, str) or not NAME.fullmatch(self.hostname):
             raise ResourceUsageError(f"Hostname needs a name of letters, digits and -, not {self.hostname!r}")
 
+    @property
+    def identity(self) -> str:
+        """A host has one: another value is the same resource."""
+        return "this host"
+
     def current(self, host: System) -> State:
         lines = (host.read(FILE) or b"").decode("utf-8", "replace").splitlines()
         static = next((line.strip() for line in lines if line.strip() and not line.startswith("#")), None)
@@ -47,6 +52,11 @@ class Hostname(Resource):
             host.run(["hostname", self.hostname])
         if "static" in changes:
             host.write(FILE, f"{self.hostname}\n".encode(), mode="0644")
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former name."""
+        before = changes["static" if "static" in changes else "live"][0]
+        return Hostname(before) if before else None
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         from cookline.host.overlay import Node

@@ -64,6 +64,11 @@ class HostsEntry(Resource):
                 kept.append(line)
         return "".join(f"{line}\n" for line in kept + wanted).encode("utf-8", "surrogateescape")
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The names that the address had, or its absence."""
+        before = changes["names"][0]
+        return HostsEntry(self.address, before) if before else HostsEntry(self.address, exists=False)
+
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         return None if self.sensitive else unified_diff(FILE, host.read(FILE) or b"", self._edited(host))
 

@@ -105,6 +105,11 @@ class KernelModule(Resource):
             hint = "a container cannot load modules: load it on the machine around it, or say loaded=False"
             raise ResourceError(f"the module {self.module!r} cannot be {verb}: {error.stderr.strip()}", hint=hint) from None
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The files go that came; a module stays loaded, or unloaded."""
+        files = [changes[name][0] for name in ("boot", "options") if name in changes]
+        return KernelModule(self.module, exists=False) if files and not any(files) and self.exists else None
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         """The files; the module brings settings below /proc/sys that only the kernel knows."""
         for name in ("options", "boot"):

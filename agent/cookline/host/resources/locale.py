@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict, List, Mapping, Set
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Set
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.programs import require_program
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Locale(Resource):
     def _settings(self) -> Dict[str, str]:
         return {"LANG": self.lang, **dict(sorted(self.categories.items()))}
 
+    @property
+    def identity(self) -> str:
+        """A host has one: another value is the same resource."""
+        return "this host"
+
     def current(self, host: System) -> State:
         there: Set[str] = host.remember("locales", lambda: _listed(host))
         wanted = sorted(set(self._settings().values()) - set(BUILT_IN))
@@ -76,6 +82,13 @@ class Locale(Resource):
             lines = [line for line in lines if line.strip() != wanted and line.lstrip("# ").rstrip() != wanted] + [wanted]
         host.write(GENERATED, "".join(f"{line}\n" for line in lines).encode(), backup=True)
         host.run(["locale-gen", "--keep-existing"], timeout=self.timeout or 600.0)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former settings; locales that were generated stay."""
+        before = dict(changes["settings"][0]) if "settings" in changes else {}
+        if "settings" in changes and "LANG" not in before:
+            return path_as_it_is(host, self._file(host))
+        return Locale(before.pop("LANG"), categories=before) if before else None
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         """Whether the locales can be made, their package's files say."""

@@ -24,7 +24,7 @@ class Sysctl(Resource):
     key         as "net.ipv4.ip_forward"; a / instead of . where a name has a dot, as in net/ipv4/conf/eth0.1/rp_filter
     value       a number or text; several numbers with spaces between
     live        False leaves the kernel alone until the next boot: for hosts whose /proc/sys is read-only, as containers' is
-    exists      False removes the file; the kernel keeps the value until the next boot
+    exists      False removes the file; the kernel keeps what it has until the next boot, unless `value` says what it is to have
 
     >>> Sysctl("vm.swappiness", 10).desired()
     {'file': '10', 'live': '10'}
@@ -56,8 +56,9 @@ class Sysctl(Resource):
 
     def current(self, host: System) -> State:
         if not self.exists:
-            return {"file": None if host.status(self.path) is None else self._in_file(host) or "something else"}
-        state: State = {"file": self._in_file(host)}
+            state: State = {"file": None if host.status(self.path) is None else self._in_file(host) or "something else"}
+        else:
+            state = {"file": self._in_file(host)}
         if self.live:
             state["live"] = self._read_live(host)
         return state
@@ -78,17 +79,15 @@ class Sysctl(Resource):
         return None
 
     def desired(self) -> State:
-        if not self.exists:
-            return {"file": None}
-        return {"file": self.value, "live": self.value} if self.live else {"file": self.value}
+        live = {"live": self.value} if self.live and self.value is not None else {}
+        return {"file": self.value if self.exists else None, **live}
 
     def apply(self, host: System, changes: Changes) -> None:
-        if not self.exists:
-            host.remove(self.path)
-            return
         if "live" in changes:
             self._write_live(host)
-        if "file" in changes:
+        if "file" in changes and not self.exists:
+            host.remove(self.path)
+        elif "file" in changes:
             host.write(self.path, self._text(), mode="0644")
 
     def _text(self) -> bytes:
@@ -113,6 +112,14 @@ class Sysctl(Resource):
             return ResourceError(f"the kernel refuses the value {self.value!r} for {self.key}")
         hint = "in a container the settings belong to the machine around it: set them there, or say live=False"
         return ResourceError(f"{self.key} cannot be set on this host: {error.strerror}", hint=hint)
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former values, in the file and in the kernel."""
+        file = changes["file"][0] if "file" in changes else self._in_file(host)
+        live = changes["live"][0] if "live" in changes else None
+        if file == "something else" or (file is not None and live not in (None, file)):
+            return None
+        return Sysctl(self.key, file if file is not None else live, live=live is not None, exists=file is not None)
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         if "live" in changes and host.status(self.live_path) is None:

@@ -137,6 +137,13 @@ class SystemdTimer(Resource):
         if left:
             switch.apply(host, left)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A timer that was made goes; one that was changed, or removed, comes back as its files were."""
+        texts = {kind: host.read(f"{DIRECTORY}/{self.timer}.{kind}") for kind in ("service", "timer")}
+        if texts["service"] is None or texts["timer"] is None:
+            return SystemdTimer(self.timer, exists=False) if self.exists else None
+        return FormerTimer(self.timer, service_was=texts["service"].decode(), timer_was=texts["timer"].decode())
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         for unit in self._units().values():
             unit.predict(host, {})
@@ -156,3 +163,22 @@ class SystemdTimer(Resource):
         names = ("timer", "command", "on_boot", "every", "user", "description", "persistent", "random_delay", "exists")
         fields = {name: getattr(self, name) for name in names}
         return {**fields, "calendar": list(self.calendar), "service": dict(self.service)}
+
+
+class FormerTimer(SystemdTimer):
+    """A timer as its two files were, for undo."""
+
+    service_was: str = field(default="", kw_only=True)
+    timer_was: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._set(calendar=())
+
+    def timer_text(self) -> str:
+        return self.timer_was
+
+    def service_text(self) -> str:
+        return self.service_was
+
+    def declaration(self) -> Dict[str, Any]:
+        return {"timer": self.timer, "service_was": self.service_was, "timer_was": self.timer_was}

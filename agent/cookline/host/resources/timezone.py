@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import List
+from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError, did_you_mean
 from cookline.host.resources.base import Changes, Resource, State
@@ -32,6 +32,11 @@ class Timezone(Resource):
         if not isinstance(self.zone, str) or not NAME.fullmatch(self.zone):
             raise ResourceUsageError(f"Timezone needs a name as 'Europe/Berlin', not {self.zone!r}")
 
+    @property
+    def identity(self) -> str:
+        """A host has one: another value is the same resource."""
+        return "this host"
+
     def current(self, host: System) -> State:
         target = host.link_target(LINK)
         absolute = os.path.normpath(os.path.join("/etc", target)) if target else ""
@@ -52,6 +57,11 @@ class Timezone(Resource):
             host.make_link(LINK, f"{ZONES}/{self.zone}")
         if "name" in changes:
             host.write(NAME_FILE, f"{self.zone}\n".encode())
+
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The former zone."""
+        before = changes["zone" if "zone" in changes else "name"][0]
+        return Timezone(before) if before else None
 
     def watched_paths(self) -> List[str]:
         return [LINK, NAME_FILE]

@@ -150,7 +150,7 @@ class User(Resource):
             return None
         if "exists" in changes:
             return User(self.user, exists=False)
-        names = ("uid", "group", "shell", "home", "comment")
+        names = ("uid", "group", "shell", "home", "comment", "locked", "expires")
         return User(self.user, **{name: before for name, (before, _) in changes.items() if name in names})
 
     def predict(self, host: Overlay, changes: Changes) -> None:
