@@ -84,7 +84,9 @@ class Locale(Resource):
         host.run(["locale-gen", "--keep-existing"], timeout=self.timeout or 600.0)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        """The former settings; locales that were generated stay."""
+        """The former settings. Raises ResourceError where locales are generated: they stay."""
+        if "missing" in changes:
+            raise ResourceError("the locales that were generated stay; declare the former ones to have them back")
         before = dict(changes["settings"][0]) if "settings" in changes else {}
         if "settings" in changes and "LANG" not in before:
             return path_as_it_is(host, self._file(host))
