@@ -49,7 +49,7 @@ def failing(kind: type[Resource]) -> type[Resource]:
 
     tried: list[float | None] = []
     methods = {"current": current, "desired": desired, "apply": apply, "tried": tried, "bind": lambda self, scope: self}
-    methods |= {"diff": lambda self, host, changes: SECRET, "owes": lambda self, host: ()}
+    methods |= {"diff": lambda self, host, changes: SECRET, "owes": lambda self, host: (), "inverse": lambda *_: None}
     return type(kind.__name__, (kind,), {**methods, "__annotations__": {}})
 
 

@@ -181,7 +181,7 @@ def _built_in(recipe: str, engine: Engine) -> Optional[Callable[[Node], None]]:
 def _remember(request: RunRequest, engine: Engine, outcome: str) -> Dict[str, Any]:
     """Write what outlives the run: rendered templates and the drift inventory. A failure here is a note, not a lost run."""
     steps: List[Callable[[], None]] = [engine.templates.save]
-    if request.apply:
+    if request.apply and request.undo is None:  # what an undo puts back is nobody's declaration
         steps.append(lambda: _record_inventory(request, engine, complete=outcome == "successful"))
     notes: List[str] = []
     for step in steps:
