@@ -7,7 +7,7 @@ from pathlib import Path
 from cookline.control.providers.base import Provider
 from cookline.errors import UsageError, did_you_mean
 
-NAMES = ("static", "container", "ec2")
+NAMES = ("static", "container", "vagrant", "ec2")
 
 
 def open_provider(name: str, directory: Path) -> Provider:
@@ -20,6 +20,10 @@ def open_provider(name: str, directory: Path) -> Provider:
         from cookline.control.providers.container.provider import ContainerProvider
 
         return ContainerProvider(directory)
+    if name == "vagrant":
+        from cookline.control.providers.vagrant import VagrantProvider
+
+        return VagrantProvider(directory)
     if name == "ec2":
         from cookline.control.providers.ec2.provider import Ec2Provider
 

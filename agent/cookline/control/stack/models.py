@@ -186,7 +186,7 @@ class Instance(Model):
     """A host. `provider` says where it comes from, `transport` how it is reached."""
 
     layers: Annotated[Names, Field(min_length=1)]
-    provider: Literal["static", "container", "ec2"] = "static"
+    provider: Literal["static", "container", "vagrant", "ec2"] = "static"
     transport: Literal["ssh", "local", "dummy"] = "ssh"
     address: Address | None = None
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
