@@ -9,7 +9,7 @@ import base64
 import importlib
 import json
 import os
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from cookline.errors import CooklineError, HostStateError
 from cookline.host import paths
@@ -22,14 +22,14 @@ DIRECTORY = "before"
 BYTES = "cookline bytes"  # key of a content in JSON
 
 
-def keep(directory: str, index: int, resource: Resource, host: System, changes: Changes, line: Optional[str]) -> bool:
+def keep(directory: str, index: int, name: str, resource: Resource, host: System, changes: Changes) -> bool:
     """Keep how to undo what is about to be changed; whether it can be undone."""
     inverse, why = None, f"{type(resource).__name__} cannot be undone"
     try:
         inverse = resource.inverse(host, changes)
     except CooklineError as error:
         why = error.message
-    entry: Dict[str, Any] = {"name": resource.name, "line": line, "why": None if inverse else why}
+    entry: Dict[str, Any] = {"name": name, "why": None if inverse else why}
     entry["inverse"] = None if inverse is None else _written(inverse)
     os.makedirs(f"{directory}/{DIRECTORY}", mode=0o700, exist_ok=True)
     paths.write_private(f"{directory}/{DIRECTORY}/{index:06d}.json", json.dumps(entry).encode())

@@ -154,7 +154,9 @@ class Engine:
         """Keep what `cookline undo` needs; a resource whose values are not shown is kept all the same, as root's alone."""
         from cookline.host.run import before
 
-        header["undo"] = before.keep(self.journal.directory, header["resource"], bound, self.system, changes, header["line"])
+        header["undo"] = before.keep(
+            self.journal.directory, header["resource"], self.journal.masker.text(bound.name), bound, self.system, changes
+        )
 
     def _announce(self, verdict: str, bound: Resource, changes: Changes, reason: str = "") -> Outcome:
         """Say what would become of a resource, and let the plan's picture of the machine know.
