@@ -10,6 +10,7 @@ look       what testinfra sees then: [{file: /etc/motd, mode: "0644", content: "
 break      shell command: somebody changes the host by hand
 drift      fields that the drift check names then
 remove     fields that are changed to remove it all again; {} when the kind cannot
+undone     the changes that a plan announces after an undo, where they are told otherwise than `changes`
 gone       what testinfra sees at last, as `look`
 error      instead of all from `changes` on: what the failed run says; `look` must hold after it
 """
@@ -40,6 +41,7 @@ class Case:
     look: list[dict[str, Any]] = field(default_factory=list)
     break_: str = ""
     drift: list[str] = field(default_factory=list)
+    undone: dict[str, Any] = field(default_factory=dict)
     remove: dict[str, Any] = field(default_factory=dict)
     gone: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,8 +40,8 @@ def test_contract(case: Case, image: str, lab_hosts: LabHosts, pool: Pool) -> No
     planned = _plans(converger)
     event = _converges(case, host, converger)
     if event["undo"]:
-        _is_undone(converger, event["run"], planned)
-        _converges(case, host, converger)
+        _is_undone(case, converger, event["run"], planned)
+        _converges(replace(case, changes=case.undone or case.changes), host, converger)
     if case.break_:
         _drifts_and_is_mended(case, host, converger)
     if case.remove:
@@ -65,10 +66,11 @@ def _plans(converger: Converger) -> list[Event]:
     return changes
 
 
-def _is_undone(converger: Converger, run: str, planned: list[Event]) -> None:
+def _is_undone(case: Case, converger: Converger, run: str, planned: list[Event]) -> None:
     """What the run changed is as it was: the next plan announces all of it again."""
     assert converger.undo(run)["outcome"] == "successful"
-    assert _plans(converger) == planned
+    again = [{"field": name, "from": before, "to": after} for name, (before, after) in case.undone.items()]
+    assert _plans(converger) == (again or planned)
 
 
 def _converges(case: Case, host: LabHost, converger: Converger) -> Event:

@@ -127,7 +127,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(host: LabHost, coo
 
 def test_a_disk_that_is_full_of_others_files_refuses_the_run(host: LabHost, cook: Cook) -> None:
     controller = cook("def recipe(node): pass")
-    host.run("mkdir -p -m 700 /var/lib/cookline && mount -t tmpfs -o size=8m,mode=700 tmpfs /var/lib/cookline", check=True)
+    host.run("mkdir -p -m 700 /var/lib/cookline && mount -t tmpfs -o size=16m,mode=700 tmpfs /var/lib/cookline", check=True)
     assert controller.run()["outcome"] == "successful"
     host.run("rm /var/lib/cookline/ballast; dd if=/dev/zero of=/var/lib/cookline/others bs=4k 2>/dev/null; sync")
     with pytest.raises(HostStateError, match="full"):
@@ -142,7 +142,7 @@ def test_the_disk_fills_up_in_mid_run_and_the_end_is_still_told(host: LabHost, c
             node.ensure(Execute("dd if=/dev/zero of=/var/lib/cookline/others bs=4k 2>/dev/null; true"))
             node.ensure(File("/var/lib/cookline/more", content="x" * 100000))
     """)
-    host.run("mkdir -p -m 700 /var/lib/cookline && mount -t tmpfs -o size=8m,mode=700 tmpfs /var/lib/cookline", check=True)
+    host.run("mkdir -p -m 700 /var/lib/cookline && mount -t tmpfs -o size=16m,mode=700 tmpfs /var/lib/cookline", check=True)
     end = controller.run()
     assert end["outcome"] == "failed" and "No space left" in end["error"]
 

@@ -241,12 +241,14 @@ def test_a_deploy_key_is_used_and_lies_on_no_disk(
     monkeypatch.setenv("DEPLOY_KEY", ssh_server["key"].read_text())
     secret = ssh_server["key"].read_text().splitlines()[2]
     ssh_server["key"].unlink()
-    before = set(os.listdir("/tmp"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     url = f"ssh://git@127.0.0.1:{ssh_server['port']}{repository}"
     revision = freeze(f"type: git, url: '{url}', revision: v1, deploy_key: !secret env:DEPLOY_KEY")
     assert files(revision)["app.py"] == ("0644", b"ONE\n")
     assert secret not in str(revision.to_dict())
-    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("cookline-git-")]
+    assert os.listdir(scratch) == []
     kept = [path for path in tmp_path.rglob("*") if path.is_file() and "repositories" not in path.parts]
     assert not [path for path in kept if secret.encode() in path.read_bytes()]
     assert not [name for name in os.listdir("/proc/self/fd") if "deploy-key" in _link(f"/proc/self/fd/{name}")]

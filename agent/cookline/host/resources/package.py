@@ -104,6 +104,8 @@ class Package(Resource):
         removes does not."""
         manager = dnf if dnf.is_used(host) else apt
         names = [name for name in self.all_names if name in changes]
+        if any(changes[name][0] in dpkg.BROKEN for name in names):
+            return None  # nobody wants a package half-installed again
         found = {name: manager.installed(host, name, False) for name in names}
         turned = next((changes[HELD.format(name)][0] for name in self.all_names if HELD.format(name) in changes), None)
         if not names:
