@@ -222,6 +222,19 @@ def test_a_lock_that_is_held_ends_the_run_as_expired_and_names_the_holder(kitche
     assert end(events)["outcome"] == "expired" and "run OTHER (deploy of shop)" in end(events)["reason"]
 
 
+def test_a_run_that_waited_in_vain_hides_nothing_that_the_host_owes(kitchen):
+    kitchen.recipe(ONE_NOTE)
+    kitchen.run(run="dies")
+    path = Path(journal.run_directory("dies"), "journal.ndjson")
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))  # it died before the action
+    with open(paths.LOCK, "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert end(kitchen.run(lock_wait=0.0))["outcome"] == "expired"
+    assert [debt["action"] for debt in owed.of_host()] == [f"Tell[{kitchen.etc}/told]"]
+    assert end(kitchen.run())["outcome"] == "successful"
+    assert (kitchen.etc / "told").read_text() == "told\ntold\n"
+
+
 def test_a_run_is_made_once(kitchen):
     kitchen.recipe("def recipe(node): pass")
     kitchen.run(run="same")

@@ -40,6 +40,7 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None, at
 
     lock_wait = request.lock_wait if attempt is None else resume.RESUME_SECONDS
     if not host_lock.take(holder, lock_wait, on_wait, reserved):
+        journals.mark_never_begun(directory)
         reason = f"the host is locked by {lock.describe(lock.holder_of_lock() or {})}"
         book.write(
             {"kind": "run_finished", "run": request.run, "outcome": "expired", "reason": reason, "totals": {}, "owed": []}

@@ -17,6 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from cookline.host import paths
 from cookline.host.run.masking import Masker
 
+NEVER_BEGUN = "/never-begun"
 RUNS_KEPT = 30  # features O94
 PLANS_KEPT = 5
 # Given back to the file system when it is full, so that the end of the run can still be written.
@@ -181,8 +182,16 @@ def last_event(directory: str) -> Optional[Dict[str, Any]]:
 
 
 def last_run(*, but: str = "") -> Optional[str]:
-    """The directory of the newest run on this host except `but`."""
-    return next((directory for directory in _newest_first(paths.RUNS) if os.path.basename(directory) != but), None)
+    """The directory of the newest run on this host that got the lock, except `but`: what the host owes stands there."""
+    for directory in _newest_first(paths.RUNS):
+        if os.path.basename(directory) != but and not os.path.exists(directory + NEVER_BEGUN):
+            return directory
+    return None
+
+
+def mark_never_begun(directory: str) -> None:
+    """Note that a run waited for the lock in vain; its journal says nothing of the host."""
+    os.close(os.open(directory + NEVER_BEGUN, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def newest_plans() -> List[str]:
