@@ -437,7 +437,7 @@ def test_a_host_that_freezes_in_mid_run_is_noticed_and_followed_on_when_it_thaws
 
 
 def test_logins_that_sshd_drops_are_tried_again(host: LabHost, tmp_path: Path) -> None:
-    host.run("echo MaxStartups 1:60:40 > /etc/ssh/sshd_config.d/few.conf; systemctl restart ssh", check=True)
+    host.run("echo MaxStartups 1:30:40 > /etc/ssh/sshd_config.d/few.conf; systemctl restart ssh", check=True)
     target = target_of(host, tmp_path)
     with Pool() as pool:
         same_host = [replace(target, instance=f"name{number}") for number in range(8)]

@@ -32,7 +32,7 @@ KEEPALIVE_SECONDS = 15
 # paramiko's reader wakes up this often on an open connection; its own 0.1 s would cost 300 idle hosts a sixth of a core.
 IDLE_SECONDS = 1.0
 # sshd's MaxStartups (10:30:100) drops logins at random while many are under way.
-DROPPED_PAUSES_SECONDS = (0.2, 0.7, 2.0)
+DROPPED_PAUSES_SECONDS = (0.2, 0.5, 1.0, 2.0, 3.0, 4.0)
 # A host that has said nothing for so long is asked whether it is there, and has so long to answer.
 SILENCE_SECONDS, ANSWER_SECONDS = 30.0, 15.0
 DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
