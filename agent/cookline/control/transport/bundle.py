@@ -40,22 +40,31 @@ RECIPE_VERSION = 1
 
 
 class Bundle:
-    """The bundles of all architectures: `hashes` maps machine to tree hash. Serves their trees (see trees.Trees)."""
+    """The bundles of all architectures: `hashes` maps machine to tree hash. Serves their trees (see trees.Trees).
+
+    A content is read once: of a fleet with new code every host asks for the same few megabytes.
+    """
 
     def __init__(self, manifests: Mapping[str, Manifest], sources: Mapping[str, list[str]]) -> None:
         self.hashes = {machine: tree_hash(manifest) for machine, manifest in manifests.items()}
         self._manifests = {self.hashes[machine]: manifest for machine, manifest in manifests.items()}
         self._sources = sources
+        self._read: dict[str, bytes] = {}
 
     def manifest(self, tree: str) -> Manifest:
         return self._manifests[tree]
 
     def open(self, content: str) -> BinaryIO:
-        path, member = self._sources[content]
-        if not member:
-            return open(path, "rb")
-        with zipfile.ZipFile(path) as wheel:
-            return io.BytesIO(wheel.read(member))
+        if content not in self._read:
+            self._read[content] = _source(*self._sources[content])
+        return io.BytesIO(self._read[content])
+
+
+def _source(path: str, member: str) -> bytes:
+    if not member:
+        return Path(path).read_bytes()
+    with zipfile.ZipFile(path) as wheel:
+        return wheel.read(member)
 
 
 def bundle() -> Bundle:
