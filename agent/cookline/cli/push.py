@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,10 +60,32 @@ def push(
         from cookline.control.lifecycle.abandoned import refuse_to_abandon
 
         refuse_to_abandon(here.store, revision)
+    known = _known(stack.name, before)
     pushed = here.store.push(revision, author=author(), message=message)
     told(pushed, before, revision, as_json=as_json)
     if not as_json and pushed.number != before:
-        here.say(f"  next: cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}")
+        here.say(f"  next: {_next(pushed, known, revision)}")
+
+
+def _known(stack: str, number: int) -> dict[str, Any] | None:
+    """What those who are online know of each other before a push; None for a stack that is new."""
+    from cookline.control.lifecycle.amended import known_of
+    from cookline.control.stack.revision import Revision
+
+    store = session().store
+    if not number:
+        return None
+    kept = store.revisions.get(stack, number)
+    return known_of(store, Revision.recall(dict(kept.content)).stack, kept.stack_id)
+
+
+def _next(pushed: Pushed, known: dict[str, Any] | None, revision: Revision) -> str:
+    from cookline.control.lifecycle.amended import amendment, known_of
+
+    why = known and amendment(known, known_of(session().store, revision.stack, pushed.stack_id))
+    if why:
+        return f"{why}: cookline configure {pushed.stack} tells the others; a running server does it by itself"
+    return f"cookline plan {pushed.stack} setup, or cookline setup {pushed.stack}"
 
 
 def push_to(server: Server, revision: Revision, message: str, *, abandon: bool = False, as_json: bool) -> None:

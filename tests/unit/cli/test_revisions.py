@@ -197,3 +197,14 @@ def test_every_help_shows_an_example(command: Run, capsys: pytest.CaptureFixture
     code, out, _errors = command(name, "--help")
     assert code == EXIT_OK
     assert f"Example: cookline {name}" in out + capsys.readouterr().out
+
+
+def test_a_push_that_moves_a_host_names_what_tells_the_others(command: Run, project: Path) -> None:
+    command("push", "shop.yml")
+    with Store(project / ".cookline") as store:
+        [web1] = store.instances.of(store.revisions.stack_id("shop"))
+        store.instances.record(web1.id, state="online", host={"address": "192.0.2.1"})
+    edit(project / "shop.yml", "192.0.2.1", "192.0.2.9")
+    code, out, _ = command("push", "shop.yml")
+    assert code == EXIT_OK
+    assert "web1 has another address: cookline configure shop tells the others" in out

@@ -135,6 +135,18 @@ class Instances:
                     "UPDATE instances SET removed=? WHERE id=? AND removed IS NULL", (time.time(), known[name])
                 )
 
+    def relocate(self, stack_id: str, addresses: Mapping[str, str]) -> None:
+        """Where hosts are that are only described: nobody but their definition says so. Those that were never up are left out."""
+        for instance in self.of(stack_id):
+            address = addresses.get(instance.name)
+            if address and instance.host and instance.address != address:
+                self.record(instance.id, host={**instance.host, "address": address})
+
+    def let_go(self, stack_id: str) -> list[str]:
+        """Names of instances that a revision has left out while they were online."""
+        sql = "SELECT name FROM instances WHERE stack_id=? AND removed IS NOT NULL AND state='online' ORDER BY name"
+        return [row["name"] for row in self._database.rows(sql, (stack_id,))]
+
     def record(self, instance_id: str, **values: Any) -> None:
         """Set columns. The state is not set here but by `lifecycle.states.move`, which knows what is legal."""
         self._database.update("instances", "id", instance_id, values)

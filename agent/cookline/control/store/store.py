@@ -79,9 +79,11 @@ class Store:
                 self.blobs.put(blob.read())
         stack = revision.stack
         declared = {name: (tuple(instance.layers), instance.provider) for name, instance in stack.instances.items()}
+        described = {name: each.address for name, each in stack.instances.items() if each.provider == "static" and each.address}
         with self.database.transaction():
             pushed = self.revisions.push(stack.name, revision.to_dict(), revision.hash, author=author, message=message)
             self.instances.declare(pushed.stack_id, declared)
+            self.instances.relocate(pushed.stack_id, described)
         return pushed
 
     def _identity(self) -> str:

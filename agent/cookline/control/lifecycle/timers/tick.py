@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle.command import Command
-from cookline.control.lifecycle.timers import correction, keepalive, load, weekly
+from cookline.control.lifecycle.timers import correction, keepalive, load, pushed, weekly
 from cookline.control.lifecycle.timers.clock import Clock
 from cookline.control.lifecycle.timers.scene import Scene
 from cookline.control.lifecycle.timers.silence import Silence
@@ -53,6 +53,7 @@ class Tick:
     def _checks(self) -> Iterator[tuple[str, Callable[[Scene], list[Command]]]]:
         """Each sees what the one before it began."""
         yield "keepalive", lambda scene: keepalive.check(scene, self.silence)
+        yield "push", pushed.check
         yield "schedule", weekly.check
         yield "correction", correction.check
         averages = self.averages
