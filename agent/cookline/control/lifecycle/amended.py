@@ -1,4 +1,4 @@
-"""What a push changes for those who are online: where the others are, which balancers serve them, who was let go (features O16).
+"""What a push changes for those who are online: where the others are, which balancers serve them, who left (features O16).
 
 Everything else that a push brings (recipes, attributes, apps) waits for a command.
 """

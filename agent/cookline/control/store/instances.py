@@ -136,7 +136,7 @@ class Instances:
                 )
 
     def relocate(self, stack_id: str, addresses: Mapping[str, str]) -> None:
-        """Where hosts are that are only described: nobody but their definition says so. Those that were never up are left out."""
+        """Where hosts are that are only described: nobody but their definition says so. Not for those that were never up."""
         for instance in self.of(stack_id):
             address = addresses.get(instance.name)
             if address and instance.host and instance.address != address:
