@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cookline.cli.overview import Overview
 from cookline.cli.session import Session, enter
 from cookline.cli.values import spare_pydantic
 from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError, UsageError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+# Columns of a help text at most; a narrower terminal makes it narrower.
+HELP_WIDTH = 120
 
 # command -> (module below cookline.cli, function or, for a group of commands, its typer.Typer; panel in the help)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -74,14 +78,21 @@ def application(arguments: list[str]) -> Any:
     """The click command for these arguments. Only the module of the command that is meant is imported."""
     word = next((each for each in arguments if not each.startswith("-")), "")
     names = [word] if word in COMMANDS else list(COMMANDS)
-    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = typer.Typer(
+        cls=Overview,
+        context_settings={"max_content_width": HELP_WIDTH},
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
     app.callback(invoke_without_command=True)(_cookline)
     for name in names:
         module, function, panel = COMMANDS[name]
         loaded: ModuleType = importlib.import_module(f"cookline.cli.{module}")
         command = getattr(loaded, function)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name, rich_help_panel=panel)
+            app.add_typer(command, name=name, cls=Overview, rich_help_panel=panel)
         else:
             app.command(name, rich_help_panel=panel)(command)
     spare_pydantic()

@@ -110,10 +110,3 @@ def test_the_schema_is_json_and_knows_every_section(cookline: Run) -> None:
     sections = {"stack", "cookbooks", "attributes", "layers", "instances", "apps", "metrics", "keepalive"}
     assert set(schema["properties"]) == sections
     assert schema["additionalProperties"] is False
-
-
-@pytest.mark.parametrize("command", ["init", "schema", "explain"])
-def test_every_help_shows_an_example(cookline: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
-    code, out, _errors = cookline(command, "--help")
-    assert code == EXIT_OK
-    assert f"Example: cookline {command}" in out + capsys.readouterr().out

@@ -192,13 +192,6 @@ def test_watch_wants_a_folder(command: Run, project: Path) -> None:
     assert command("push", ".", "--watch", "--check")[0] == EXIT_USAGE
 
 
-@pytest.mark.parametrize("name", ["history", "diff", "revert"])
-def test_every_help_shows_an_example(command: Run, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    code, out, _errors = command(name, "--help")
-    assert code == EXIT_OK
-    assert f"Example: cookline {name}" in out + capsys.readouterr().out
-
-
 def test_a_push_that_moves_a_host_names_what_tells_the_others(command: Run, project: Path) -> None:
     command("push", "shop.yml")
     with Store(project / ".cookline") as store:
