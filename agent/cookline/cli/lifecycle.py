@@ -20,7 +20,7 @@ from cookline.cli.options import (
     Timeout,
     attributes_of,
 )
-from cookline.cli.rollout import AutoRollback, Batch, Drain, GateOption, GateWithin, MaxUnavailable
+from cookline.cli.rollout import AutoRollback, Batch, Drain, GateAfter, GateOption, GateWithin, MaxUnavailable
 from cookline.protocol import EVENTS
 
 
@@ -60,6 +60,7 @@ def setup(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     auto_rollback: AutoRollback = False,
@@ -84,6 +85,7 @@ def configure(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     auto_rollback: AutoRollback = False,
@@ -109,6 +111,7 @@ def deploy(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     auto_rollback: AutoRollback = False,
@@ -134,6 +137,7 @@ def undeploy(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     as_json: AsJson = False,
@@ -157,6 +161,7 @@ def rollback(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     as_json: AsJson = False,
@@ -181,6 +186,7 @@ def run(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     drain: Drain = False,
     as_json: AsJson = False,

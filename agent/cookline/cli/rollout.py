@@ -15,8 +15,12 @@ Batch = Annotated[
 GateOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--gate", help="After each batch: http://{address}:8080/health, ssh:COMMAND on its hosts, command:COMMAND here."
+        "--gate",
+        help="After each batch: http://{address}:8080/health, ssh:COMMAND on its hosts, command:COMMAND here, alarm:NAME.",
     ),
+]
+GateAfter = Annotated[
+    float | None, typer.Option("--gate-after", help="Seconds that a batch serves before its gates are asked.")
 ]
 GateWithin = Annotated[float | None, typer.Option("--gate-within", help="Seconds in which a gate must be passed; 30 without.")]
 MaxUnavailable = Annotated[
@@ -31,7 +35,7 @@ AutoRollback = Annotated[
 Drain = Annotated[bool, typer.Option("--drain", help="Take instances off the balancers while their batch is at work.")]
 RunId = Annotated[str, typer.Argument(help="Id of the command, or its first characters.")]
 
-OPTIONS = ("batch", "gate", "gate_within", "max_unavailable", "auto_rollback", "drain")
+OPTIONS = ("batch", "gate", "gate_within", "gate_after", "max_unavailable", "auto_rollback", "drain")
 
 
 def rollout_of(values: dict[str, Any]) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cookline.cli.dispatch import carry_out
 from cookline.cli.options import AsJson, Comment, LockWait, On, Stack, Timeout
-from cookline.cli.rollout import Batch, GateOption, GateWithin, MaxUnavailable
+from cookline.cli.rollout import Batch, GateAfter, GateOption, GateWithin, MaxUnavailable
 from cookline.cli.session import session
 
 
@@ -35,6 +35,7 @@ def update_dependencies(
     batch: Batch = None,
     gate: GateOption = None,
     gate_within: GateWithin = None,
+    gate_after: GateAfter = None,
     max_unavailable: MaxUnavailable = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +46,7 @@ def update_dependencies(
     from cookline.control.lifecycle.requests import UPDATE_DEPENDENCIES
 
     options = {"on": on, "comment": comment, "wait": wait, "timeout": timeout, "batch": batch, "gate": gate}
-    options |= {"gate_within": gate_within, "max_unavailable": max_unavailable}
+    options |= {"gate_within": gate_within, "gate_after": gate_after, "max_unavailable": max_unavailable}
     carry_out("run", stack, as_json, recipes=(UPDATE_DEPENDENCIES,), **options)
 
 

@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
-from cookline.control.lifecycle.gates import Gate, passes
+from cookline.control.lifecycle.gates import Gate, Reach, passes
 from cookline.errors import UsageError
 
 VALUES = {"name": "app1", "address": "127.0.0.1", "private_address": "127.0.0.1"}
@@ -36,10 +37,10 @@ def port() -> Iterator[int]:
 
 
 def ask(text: str, within: float = 0.1) -> str | None:
-    def nowhere(name: str) -> object:
+    def nowhere(name: str) -> Any:
         raise AssertionError(name)
 
-    return passes(Gate.parse(text), VALUES, nowhere, within, lambda: False)  # type: ignore[arg-type]
+    return passes(Gate.parse(text), VALUES, Reach(nowhere, nowhere), within, lambda: False)
 
 
 @pytest.mark.parametrize("status", [200, 204])

@@ -6,11 +6,13 @@ Every call may be repeated.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cookline.control.lifecycle.alarms import Alarms
 from cookline.control.lifecycle.before import Before
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.rollout import REVERSIBLE, Rollout
@@ -57,6 +59,7 @@ class Batches:
         self._connect = connect
         self._before = Before(store, revisions)
         self._said = threading.Condition()
+        self._asked: tuple[Revision, Alarms] | None = None
         self._leaving = False
 
     def wake(self, *, leaving: bool = False) -> None:
@@ -146,6 +149,8 @@ class Batches:
 
         said: dict[str, str | None] = {}
         well = [run for run in self.runs(batch) if run.outcome == "successful"]
+        if rollout.gates and well:
+            self._let_serve(well, rollout.gate_after)
         for text in rollout.gates if well else ():
             gate = gates.Gate.parse(text)
             asked = [run for run in well if not said.get(run.instance)]
@@ -158,6 +163,17 @@ class Batches:
                     answers = list(threads.map(lambda run, gate=gate: self._pass(batch, gate, run, rollout), asked))
                 said |= {run.instance: answer for run, answer in zip(asked, answers, strict=True)}
         return said, ""
+
+    def _let_serve(self, runs: list[RunRecord], seconds: float) -> None:
+        """Let a batch do its work for so long, unless somebody ends the rollout."""
+        command_id, deadline = runs[0].command_id, time.monotonic() + seconds
+        for run in runs if seconds else ():
+            self._tell(command_id, "progress", run.instance, text=f"serves for {seconds:g} s before its gates are asked")
+        with self._said:
+            while (left := deadline - time.monotonic()) > 0 and self._why_end(command_id) is None:
+                if self._leaving:
+                    raise Leaving
+                self._said.wait(min(left, GLANCE_SECONDS))
 
     def _pass(self, batch: str, gate: gates.Gate, run: RunRecord, rollout: Rollout, *, whole: bool = False) -> str | None:
         from cookline.control.lifecycle import gates
@@ -174,7 +190,7 @@ class Batches:
             said = gates.passes(
                 gate,
                 values,
-                lambda _name: self._connect(revision, instance),
+                gates.Reach(lambda _name: self._connect(revision, instance), self._alarms(revision).state),
                 rollout.gate_within,
                 lambda: self._why_end(command_id) is not None,
             )
@@ -182,6 +198,13 @@ class Batches:
             said = str(error)
         self._tell(command_id, "gate", about, number=number, gate=gate.text, said=said, passed=said is None)
         return said
+
+    def _alarms(self, revision: Revision) -> Alarms:
+        """One client for as long as gates ask about the same revision."""
+        with self._said:
+            if self._asked is None or self._asked[0] is not revision:
+                self._asked = (revision, Alarms(self.store.directory, revision))
+            return self._asked[1]
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

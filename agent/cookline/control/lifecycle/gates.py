@@ -3,6 +3,7 @@
     http://{address}:8080/health   each instance of the batch must answer with a status of 2xx
     ssh:COMMAND                    COMMAND must end with 0 on each instance of the batch
     command:COMMAND                COMMAND must end with 0 here; with a placeholder once for each instance, else once a batch
+    alarm:NAME                     the CloudWatch alarm NAME must be OK; with a placeholder that of each instance
 
 Placeholders: {address}, {private_address}, {name}. What a URL leads to is not believed: http and https only, no redirects, no
 proxies of the environment, no link-local address (that is where clouds keep their credentials), and the address that was
@@ -36,12 +37,20 @@ ATTEMPT_SECONDS = 5.0
 PAUSE_SECONDS = 0.5
 ANSWER_BYTES = 64 * 1024
 
-Connect = Callable[[str], "Connection"]
+HINT = "gates are http://HOST/PATH, https://HOST/PATH, ssh:COMMAND, command:COMMAND, alarm:NAME"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What gates get at: the connection to an instance by its name, and an alarm's state by the alarm's."""
+
+    connect: Callable[[str], Connection]
+    alarm: Callable[[str], tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate. `kind` is "http", "ssh" or "command"; `text` its URL or command, with placeholders."""
+    """One gate. `kind` is "http", "ssh", "command" or "alarm"; `text` its URL, command or name, with placeholders."""
 
     kind: str
     text: str
@@ -55,9 +64,8 @@ class Gate:
             if not parts.netloc or "@" in parts.netloc:
                 raise UsageError(f"the gate {text!r} is no URL; names and passwords do not belong into one")
             kind, rest = "http", text
-        elif kind not in ("ssh", "command") or not rest.strip():
-            hint = "gates are http://HOST/PATH, https://HOST/PATH, ssh:COMMAND, command:COMMAND"
-            raise UsageError(f"{text!r} is no gate", hint=hint)
+        elif kind not in ("ssh", "command", "alarm") or not rest.strip():
+            raise UsageError(f"{text!r} is no gate", hint=HINT)
         with _own_words(text):
             named = {name for _, name, _, _ in string.Formatter().parse(rest) if name is not None}
             if named - set(PLACEHOLDERS):
@@ -69,14 +77,15 @@ class Gate:
         """Whether it is asked for each instance rather than once for the batch."""
         return self.kind == "ssh" or any(f"{{{name}}}" in self.text for name in PLACEHOLDERS)
 
-    def ask(self, values: Mapping[str, str], connect: Connect, seconds: float) -> None:
+    def ask(self, values: Mapping[str, str], reach: Reach, seconds: float) -> None:
         """Ask once. Raises RunError, or another CooklineError, with what is not well."""
-        if self.kind == "http":
-            _ask_http(self.text.format_map(values), seconds)
+        if self.kind in ("http", "alarm"):
+            text = self.text.format_map(values)
+            _ask_http(text, seconds) if self.kind == "http" else _ask_alarm(reach, text)
             return
         command = self.text.format_map({name: shlex.quote(value) for name, value in values.items()})
         if self.kind == "ssh":
-            _ask_host(connect(values["name"]), command, seconds)
+            _ask_host(reach.connect(values["name"]), command, seconds)
         else:
             _ask_here(command, seconds)
 
@@ -89,13 +98,13 @@ def _own_words(text: str):  # type: ignore[no-untyped-def]
         raise UsageError(f"the gate {text!r} is not right: {error}", hint=f"placeholders: {', '.join(PLACEHOLDERS)}") from None
 
 
-def passes(gate: Gate, values: Mapping[str, str], connect: Connect, within: float, stop: Callable[[], bool]) -> str | None:
+def passes(gate: Gate, values: Mapping[str, str], reach: Reach, within: float, stop: Callable[[], bool]) -> str | None:
     """Ask until the gate is passed; None, or what it said last when `within` seconds were not enough or `stop()` says so."""
     deadline = time.monotonic() + within
     while True:
         left = deadline - time.monotonic()
         try:
-            gate.ask(values, connect, max(0.1, min(ATTEMPT_SECONDS, left)))
+            gate.ask(values, reach, max(0.1, min(ATTEMPT_SECONDS, left)))
             return None
         except CooklineError as error:
             said = error.message
@@ -157,6 +166,12 @@ def _status(stream: socket.socket, host: str, path: str, seconds: float) -> int:
     with connection.getresponse() as answer:
         answer.read(ANSWER_BYTES)
         return answer.status
+
+
+def _ask_alarm(reach: Reach, name: str) -> None:
+    state, why = reach.alarm(name)
+    if state != "OK":
+        raise RunError(f"alarm {name} is {state}" + (f": {why[:200]}" if why else ""))
 
 
 def _ask_here(command: str, seconds: float) -> None:

@@ -30,6 +30,7 @@ class Rollout:
     batch            sizes of the first, second, .. batch, each "2" or "25%"; the last one is repeated until nobody is left
     gates            asked after each batch; see gates.Gate
     gate_within      seconds in which each gate must be passed, by as many attempts as that takes
+    gate_after       seconds that a batch serves before its gates are asked: alarms need some traffic to go by
     max_unavailable  how many instances ("1", "10%") may fail or miss their gate, in all batches together, before it stops
     auto_rollback    when it stops, what was touched goes back to what was there before
     drain            instances are taken off the balancers while their batch is at work
@@ -38,6 +39,7 @@ class Rollout:
     batch: tuple[str, ...] = ("100%",)
     gates: tuple[str, ...] = ()
     gate_within: float = 30.0
+    gate_after: float = 0.0
     max_unavailable: str = "0"
     auto_rollback: bool = False
     drain: bool = False
@@ -61,7 +63,7 @@ class Rollout:
         share(made.max_unavailable, 100)
         for gate in made.gates:
             Gate.parse(gate)
-        if not made.batch or not 0 < made.gate_within <= 86400:
+        if not made.batch or not 0 < made.gate_within <= 86400 or not 0 <= made.gate_after <= 86400:
             raise UsageError("a rollout needs a batch size, and gates between 0 and 86400 seconds")
         return made
 
