@@ -14,11 +14,11 @@ import pytest
 from cookline.cli.app import run_command
 from cookline.cli.session import Session, Terminal
 from cookline.control.store.identifiers import new_identifier
-from cookline.control.transport import quick_socket, ssh
 from cookline.control.transport.base import Target
 from cookline.control.transport.bundle import bundle
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
+from cookline.control.transport.ssh import connection, quick_socket
 from cookline.control.transport.trees import Tree, TreeSet
 from cookline.errors import (
     EXIT_DIFFERS,
@@ -421,8 +421,8 @@ def test_a_silent_link_is_given_up_and_the_run_followed_on_over_a_new_one(
 def test_a_host_that_freezes_in_mid_run_is_noticed_and_followed_on_when_it_thaws(
     host: LabHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.5)
     controller = Controller(replace(target_of(host, tmp_path), connect_timeout=1.0), WAITING)
     run = controller.begin()
     run.wait_for("changed")

@@ -13,7 +13,7 @@ from cookline.errors import EXIT_DIFFERS, HostKeyError
 
 if TYPE_CHECKING:
     from cookline.control.transport.base import Target
-    from cookline.control.transport.ssh import Shown
+    from cookline.control.transport.ssh.scan import Shown
 
 OWN_FILES = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
@@ -39,8 +39,8 @@ def trust(
 
 def trusted(name: str, stack: str = "", *, yes: bool, quiet: bool) -> dict[str, Any]:
     """Show the key of an instance or a place and pin it when somebody agrees; `trusted` says whether it is the pinned one."""
-    from cookline.control.transport import known_hosts
-    from cookline.control.transport.ssh import scan
+    from cookline.control.transport.ssh import known_hosts
+    from cookline.control.transport.ssh.scan import scan
 
     here = session()
     pins = str(here.directory / "known_hosts")
@@ -105,7 +105,7 @@ def _target(name: str, stack: str, pins: str) -> Target:
 def target_of_place(place: str) -> Target:
     """The host at [user@]host[:port], whose key is looked for where `trust` pins it and where ssh would look."""
     from cookline.control.transport.base import Target
-    from cookline.control.transport.route import parse_place
+    from cookline.control.transport.ssh.route import parse_place
 
     user, address, port = parse_place(place)
     known = (str(session().directory / "known_hosts"), *OWN_FILES)

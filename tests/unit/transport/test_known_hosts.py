@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cookline.control.transport.known_hosts import HostKey, host_name, lookup, pin
+from cookline.control.transport.ssh.known_hosts import HostKey, host_name, lookup, pin
 
 ONE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOYFpgGujZuxSqN0xOB4Ef2BAwOu3NEHAZ7031xfg9Da"
 TWO = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIRdhLy2Y9czY3KX90DfDqnG+bAhyaBzN7R2ls9ejZSp"

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from cookline.control.transport import ssh
 from cookline.control.transport.base import Target
-from cookline.control.transport.ssh import SshTransport
+from cookline.control.transport.ssh import transport
+from cookline.control.transport.ssh.transport import SshTransport
 from cookline.errors import Unreachable
 
 
@@ -51,7 +51,7 @@ def connect(port: int, timeout: float = 5.0) -> None:
 def test_a_port_that_closes_at_once_is_tried_again_and_then_named(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ssh, "DROPPED_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(transport, "DROPPED_PAUSES_SECONDS", (0.0, 0.0))
     with server() as port, pytest.raises(Unreachable, match="closed the connection before the login"):
         connect(port)
     assert capfd.readouterr() == ("", ""), "nobody but our own error speaks"
@@ -63,7 +63,7 @@ def test_a_port_that_says_nothing_is_not_waited_for_longer_than_said() -> None:
 
 
 def test_a_port_of_another_kind_of_server_is_named(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(ssh, "DROPPED_PAUSES_SECONDS", ())
+    monkeypatch.setattr(transport, "DROPPED_PAUSES_SECONDS", ())
     with server(says=b"HTTP/1.1 400 Bad Request\r\n\r\n") as port, pytest.raises(Unreachable, match=r"127\.0\.0\.1"):
         connect(port)
     assert capfd.readouterr() == ("", "")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cookline.control.transport.base import Target
-from cookline.control.transport.route import parse_place, route
-from cookline.control.transport.ssh_config import settings
+from cookline.control.transport.ssh.config import settings
+from cookline.control.transport.ssh.route import parse_place, route
 from cookline.errors import Unreachable
 
 CONFIGS = {

@@ -85,7 +85,7 @@ class Hosts:
 
     def _pin(self, host: Host) -> None:
         """The provider made the host and knows its key for certain."""
-        from cookline.control.transport.known_hosts import HostKey, host_name, lookup, pin
+        from cookline.control.transport.ssh.known_hosts import HostKey, host_name, lookup, pin
 
         assert host.address and host.known_host
         kind, blob = host.known_host.split()[:2]

@@ -24,7 +24,11 @@ DEFAULT_WIDTH = 50
 
 
 # Transport -> module beside this one and class; imported when a target asks for it.
-TRANSPORTS = {"ssh": ("ssh", "SshTransport"), "local": ("local", "LocalTransport"), "dummy": ("dummy", "DummyTransport")}
+TRANSPORTS = {
+    "ssh": ("ssh.transport", "SshTransport"),
+    "local": ("local", "LocalTransport"),
+    "dummy": ("dummy", "DummyTransport"),
+}
 
 
 class Pool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from cookline.control.transport import known_hosts, ssh_config
 from cookline.control.transport.base import Target
+from cookline.control.transport.ssh import config, known_hosts
 from cookline.errors import Unreachable
 
 MAX_HOPS = 8
@@ -43,7 +43,7 @@ def route(target: Target) -> list[Hop]:
 def _route(name: str, port: int | None, user: str | None, target: Target, *, depth: int) -> list[Hop]:
     if depth > MAX_HOPS:
         raise Unreachable(f"the jump hosts of {target.address} lead in a circle", hint="look at ProxyJump in ~/.ssh/config")
-    said = ssh_config.settings(name, target.ssh_config, user=user, port=port)
+    said = config.settings(name, target.ssh_config, user=user, port=port)
     before: list[Hop] = []
     for number, jump in enumerate(said.proxy_jump):
         jump_user, jump_name, jump_port = parse_place(jump)
@@ -60,7 +60,7 @@ def _route(name: str, port: int | None, user: str | None, target: Target, *, dep
             label=target.instance if own else f"jump host {name}",
             address=address,
             port=reached_port,
-            user=said.user or ssh_config.local_user(),
+            user=said.user or config.local_user(),
             key_name=said.host_key_alias or known_hosts.host_name(address, reached_port),
             known_hosts=(*target.known_hosts, *files, *shared),
             identity_files=explicit if own and explicit else (*said.identity_files, *explicit),

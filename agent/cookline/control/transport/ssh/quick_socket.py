@@ -6,7 +6,7 @@ import errno
 import socket
 from typing import Any
 
-from cookline.control.transport.route import Hop
+from cookline.control.transport.ssh.route import Hop
 from cookline.errors import Unreachable
 
 # The kernel gives a silent peer up after 5 + 3 x 5 s, and unanswered data after 20 s.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from cookline.control.transport.route import Hop
+from cookline.control.transport.ssh.route import Hop
 
 
 class Login(Protocol):
