@@ -57,7 +57,7 @@ def find_files(directory: Path) -> list[Path]:
 def load_cases(directory: Path) -> list[Case]:
     """Every case of this folder. Raises StackError, and UsageError where there is no kitchen.yml."""
     from cookline.control.providers.registry import NAMES
-    from cookline.control.stack.kitchens import load_kitchen
+    from cookline.control.stack.kitchen_checks import load_kitchen
 
     files = find_files(directory)
     if not files:

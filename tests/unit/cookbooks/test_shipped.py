@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cookline.control.stack.cookbooks import packaged_cookbooks, packaged_stacks
-from cookline.control.stack.kitchens import PLATFORMS, load_kitchen
+from cookline.control.stack.kitchen_checks import load_kitchen
+from cookline.control.stack.kitchens import PLATFORMS
 from cookline.control.stack.loading import load_stack
 from cookline.control.stack.run_list import run_list
 

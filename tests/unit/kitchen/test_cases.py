@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cookline.control.stack.kitchens import load_kitchen, mocked
+from cookline.control.stack.kitchen_checks import load_kitchen
+from cookline.control.stack.mock import mocked
 from cookline.errors import CooklineError, SelectorError, StackError, UsageError
 from cookline.kitchen.cases import load_cases, select
 from cookline.kitchen.record import next_phases
@@ -75,6 +76,23 @@ def test_the_layer_of_a_stack_brings_its_run_lists(project):
         ),
         (SMALL + "    platforms: [debian12]\n", ["4:17: there is no platform 'debian12'; did you mean 'debian-12'?"]),
         (SMALL + "    events: [set-up]\n", ["4:14: there is no event 'set-up'; did you mean 'setup'?"]),
+        (
+            "suites: {default: {recipes: web}}\n",
+            ["1:29: `recipes` wants a list, or a mapping of events to lists", "write [web]"],
+        ),
+        (SMALL + "    tests: [nowhere]\n", ["4:13: there is no file or folder 'nowhere'"]),
+        (SMALL + "    snapshot: none.json\n", ["4:15: ", "none.json cannot be read: No such file or directory"]),
+        (SMALL + "    snapshot: {instanses: {}}\n", ["4:16: a snapshot has no 'instanses'; did you mean 'instances'?"]),
+        (
+            SMALL + "    snapshot: {instances: {app1: {layer: [app]}}}\n",
+            ["4:35: an instance has no 'layer'; did you mean 'layers'?"],
+        ),
+        (
+            SMALL + "    snapshot: {instances: {app1: [app]}}\n",
+            ["4:28: an instance wants a mapping such as {layers: [app]}, not a list"],
+        ),
+        (SMALL + "    snapshot: {instances: [{layers: [app]}]}\n", ["an instance of a list needs a `name`"]),
+        (SMALL + "    snapshot: {instances: {app1: {layers: app}}}\n", ["`layers` wants a list of names, not the text 'app'"]),
         ("suites: {default: {}}\n", ["needs either `recipes` or a `stack` with a `layer`"]),
         ("suites: {default: {stack: none.yml, layer: web}}\n", ["1:27: there is no file 'none.yml'"]),
     ],
@@ -85,6 +103,26 @@ def test_a_mistake_is_told_with_its_place_and_the_nearest_word(project, text, sa
         load_kitchen(path)
     for each in said:
         assert each in str(caught.value)
+
+
+def test_what_is_otherwise_on_this_machine_lies_over_the_rest(project):
+    path = project.kitchen("providers: {container: {packages: [a]}}\nplatforms: [debian-12]\n" + SMALL)
+    local = project.write(
+        "cookbooks/web/kitchen.local.yml",
+        "providers: {static: {address: 192.0.2.7}}\nsuites: {default: {attributes: {web: {port: 2}}}}\n",
+    )
+    [case] = load_cases(project.folder)
+    assert (case.provider, case.settings) == ("static", {"address": "192.0.2.7"})
+    definition = load_kitchen(path).definition("default", "debian-12", "web1")
+    assert definition.stack.instances["web1"].attributes == {"web": {"port": 2}}
+    assert definition.stack.layers["web"].recipes.setup == ("web::default",)
+    local.write_text("suites: {default: {recepes: [web]}}\n")
+    with pytest.raises(StackError, match=r"kitchen.local.yml:1:20: unknown key 'recepes'; did you mean 'recipes'"):
+        load_kitchen(path)
+    local.write_text("")
+    path.write_text(SMALL + "    colour: red\n")
+    with pytest.raises(StackError, match=r"kitchen.yml:4:5: unknown key 'colour'"):
+        load_kitchen(path)
 
 
 def test_an_unknown_provider_is_told_with_those_that_there_are(project):

@@ -12,7 +12,6 @@ suites:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,22 +21,21 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from cookline.control.stack.attributes import merge
-from cookline.control.stack.cookbooks import Cookbook, find_cookbooks, packaged_cookbooks, recipe_problem
+from cookline.control.stack.cookbooks import Cookbook, find_cookbooks, packaged_cookbooks
 from cookline.control.stack.definition import Definition
 from cookline.control.stack.document import Document
-from cookline.control.stack.events import LIFECYCLE_EVENTS
+from cookline.control.stack.mock import mocked, read_mock
 from cookline.control.stack.models import App, Instance, Model, Recipes, Stack
-from cookline.control.stack.problems import Where, raise_problems, shown
 from cookline.control.stack.scalars import described
 from cookline.control.stack.values import Attributes, Name, Names, Texts, as_mapping, wrong
-from cookline.errors import StackError, did_you_mean
+from cookline.errors import StackError
 
 FILE = "kitchen.yml"
+# What is otherwise on one machine alone; it is not for version control.
+LOCAL_FILE = "kitchen.local.yml"
 PLATFORMS = ("debian-11", "debian-12", "debian-13")
 # What a host goes through when it joins a stack.
 EVENTS = ("setup", "configure")
-# Addresses of documentation (RFC 5737) for the neighbours that a suite only tells of.
-NEIGHBOURS = "192.0.2."
 
 
 def _platforms(value: Any) -> Any:
@@ -45,6 +43,8 @@ def _platforms(value: Any) -> Any:
 
 
 def _recipes(value: Any) -> Any:
+    if isinstance(value, str):
+        raise wrong(f"wants a list, or a mapping of events to lists, not {described(value)}; write [{value}]")
     return {"setup": value} if isinstance(value, (list, tuple)) else value
 
 
@@ -181,110 +181,12 @@ class KitchenFile:
 
     def snapshot(self, suite: str) -> dict[str, Any]:
         """What the suite says of the neighbours, as RunRequest.snapshot has it: layers, instances, apps."""
-        mock = self.model.suites[suite].snapshot
-        if isinstance(mock, str):
-            path = self.directory / Path(mock).expanduser()
-            try:
-                mock = json.loads(path.read_text())
-            except (OSError, ValueError) as error:
-                raise StackError([f"{self.document.position(('suites', suite, 'snapshot'))}: {shown(path)}: {error}"]) from None
-        return mocked(mock or {})
+        try:
+            mock = read_mock(self.model.suites[suite].snapshot, self.directory)
+        except ValueError as error:
+            raise StackError([f"{self.document.position(('suites', suite, 'snapshot'))}: {error}"]) from None
+        return mocked(mock)
 
 
 def _host(layers: Sequence[str], attributes: Mapping[str, Any]) -> Instance:
     return Instance(layers=tuple(layers), address="localhost", attributes=dict(attributes))
-
-
-def mocked(mock: Mapping[str, Any]) -> dict[str, Any]:
-    """A snapshot as people write it ({"instances": {"app1": {"layers": [..]}}}), or as it was copied from a run, in full."""
-    given = mock.get("instances") or {}
-    entries = given if isinstance(given, list) else [{"name": name, **(each or {})} for name, each in given.items()]
-    instances = [_neighbour(number, each) for number, each in enumerate(entries, start=1)]
-    named = mock.get("layers") or {}
-    layers = {name: {"name": name} for entry in instances for name in entry["layers"]}
-    layers |= {name: {} for name in named} if isinstance(named, list) else named
-    return {
-        "layers": {name: {"name": name, **(layer or {})} for name, layer in layers.items()},
-        "instances": instances,
-        "apps": mock.get("apps") or {},
-    }
-
-
-def _neighbour(number: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    state = str(entry.get("state", "online"))
-    address = entry.get("address") or f"{NEIGHBOURS}{number}"
-    whole = {"id": f"kitchen-{entry['name']}", "layers": [], "state": state, "online": state == "online"}
-    return {**whole, "private_address": address, **entry, "address": address}
-
-
-def load_kitchen(path: Path | str) -> KitchenFile:
-    """The kitchen.yml at `path`. Raises StackError with each problem's file, line, column, and the nearest right word."""
-    from cookline.control.stack.reading import read
-    from cookline.control.stack.wording import validated
-
-    file = Path(path)
-    document = read(file)
-    if not isinstance(document.data, dict):
-        if not document.problems:
-            document.problem((), "a kitchen.yml is a mapping with `suites`")
-        raise_problems(document.problems)
-    model = validated(KitchenModel, document)
-    raise_problems(document.problems)
-    assert model is not None
-    directory = file.absolute().parent
-    inside = (directory / "recipes").is_dir() or (directory / "cookbook.yml").is_file()
-    kitchen = KitchenFile(model, document, directory, directory.name if inside else None)
-    _check(kitchen)
-    raise_problems(document.problems)
-    return kitchen
-
-
-def _check(kitchen: KitchenFile) -> None:
-    from cookline.control.stack.checks import check_level
-
-    document, model = kitchen.document, kitchen.model
-    for name, platform in model.platforms.items():
-        where: Where = ("platforms", name, "attributes")
-        check_level(document, where, platform.attributes, kitchen.cookbooks, set(), set())
-    for name, suite in model.suites.items():
-        where = ("suites", name)
-        for key in ("platforms", "excludes"):
-            for index, each in enumerate(getattr(suite, key)):
-                if each not in model.platforms:
-                    near = did_you_mean(each, model.platforms) or f"; platforms are {', '.join(model.platforms)}"
-                    document.problem((*where, key, index), f"there is no platform {each!r}{near}")
-        for index, event in enumerate(suite.events):
-            if event not in LIFECYCLE_EVENTS:
-                document.problem(
-                    (*where, "events", index), f"there is no event {event!r}{did_you_mean(event, LIFECYCLE_EVENTS)}"
-                )
-        _check_recipes(kitchen, name, suite)
-        if suite.stack is None:
-            check_level(document, (*where, "attributes"), suite.attributes, kitchen.cookbooks, set(suite.apps), set())
-        else:
-            _check_stack(kitchen, name, suite)
-
-
-def _check_recipes(kitchen: KitchenFile, name: str, suite: Suite) -> None:
-    written = kitchen.document.data["suites"][name].get("recipes")
-    for event in LIFECYCLE_EVENTS if suite.recipes else ():
-        for index, address in enumerate(getattr(suite.recipes, event)):
-            problem = recipe_problem(address, kitchen.cookbooks)
-            if problem:
-                place: Where = (index,) if isinstance(written, list) else (event, index)
-                kitchen.document.problem(("suites", name, "recipes", *place), problem)
-
-
-def _check_stack(kitchen: KitchenFile, name: str, suite: Suite) -> None:
-    path = kitchen.directory / Path(str(suite.stack)).expanduser()
-    if not path.is_file():
-        kitchen.document.problem(("suites", name, "stack"), f"there is no file {suite.stack!r}")
-        return
-    from cookline.control.stack.loading import load_stack
-
-    layers = load_stack(path).stack.layers
-    for index, layer in enumerate((suite.layer, *suite.layers)):
-        if layer not in layers:
-            where: Where = ("layer",) if index == 0 else ("layers", index - 1)
-            near = did_you_mean(str(layer), layers) or f"; layers are {', '.join(layers)}"
-            kitchen.document.problem(("suites", name, *where), f"there is no layer {layer!r}{near}")

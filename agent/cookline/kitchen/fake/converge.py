@@ -18,7 +18,7 @@ from cookline.control.stack.attributes import merge
 from cookline.control.stack.checks import check_level
 from cookline.control.stack.cookbooks import Cookbook, closure, find_cookbooks, packaged_cookbooks, split_recipe
 from cookline.control.stack.document import Document
-from cookline.control.stack.kitchens import mocked
+from cookline.control.stack.mock import mocked
 from cookline.control.stack.problems import raise_problems
 from cookline.errors import UsageError, did_you_mean
 from cookline.host.resources.base import Resource, State
