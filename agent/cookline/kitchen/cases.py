@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cookline.control.stack.problems import Where, raise_problems
 from cookline.control.stack.run_list import run_list
 from cookline.errors import SelectorError, UsageError, did_you_mean
 
@@ -56,27 +57,68 @@ def find_files(directory: Path) -> list[Path]:
 
 def load_cases(directory: Path) -> list[Case]:
     """Every case of this folder. Raises StackError, and UsageError where there is no kitchen.yml."""
-    from cookline.control.providers.registry import NAMES
     from cookline.control.stack.kitchen_checks import load_kitchen
 
     files = find_files(directory)
     if not files:
         raise UsageError(
             f"there is no kitchen.yml in {directory}, nor in cookbooks/*/",
-            hint="docs/testing.md shows one; `cookline kitchen create --hosts 3` boots hosts without any",
+            hint="`cookline kitchen init COOKBOOK` writes one; `cookline kitchen create --hosts 3` boots hosts without any",
         )
-    cases: list[Case] = []
+    cases: dict[str, Case] = {}
     for path in files:
         kitchen = load_kitchen(path)
         for suite, platform in kitchen.pairs():
-            provider = kitchen.provider(suite, platform)
-            if provider not in NAMES:
-                place = kitchen.document.position(("suites", suite, "provider"))
-                raise UsageError(f"{place}: there is no provider {provider!r}{did_you_mean(provider, NAMES)}")
-            words = [kitchen.cookbook, suite if suite != "default" or not kitchen.cookbook else None, platform]
-            name = "-".join(word for word in words if word).replace("_", "-").replace(".", "-")
-            cases.append(Case(name, suite, platform, provider, kitchen.settings(suite, platform), kitchen))
-    return cases
+            case = Case(
+                _name(kitchen, suite, platform),
+                suite,
+                platform,
+                kitchen.provider(suite, platform),
+                kitchen.settings(suite, platform),
+                kitchen,
+            )
+            _check(case, cases.get(case.name))
+            cases[case.name] = case
+        raise_problems(kitchen.document.problems)
+    return list(cases.values())
+
+
+def _name(kitchen: KitchenFile, suite: str, platform: str) -> str:
+    words = [kitchen.cookbook, suite if suite != "default" or not kitchen.cookbook else None, platform]
+    return "-".join(word for word in words if word).replace("_", "-").replace(".", "-")
+
+
+def _check(case: Case, other: Case | None) -> None:
+    """Its provider exists and understands its settings; no other case has its name."""
+    from cookline.control.providers.registry import NAMES, setting_problems
+
+    document, suite = case.file.document, case.suite
+    if other is not None:
+        both = f"the suites {other.suite} of {other.file.document.file} and {suite}" if other.file is not case.file else ""
+        sentence = f"{both or f'the suites {other.suite} and {suite}'} would both call their hosts {case.name}"
+        document.problem(("suites", suite), sentence, key=True)
+    if case.provider not in NAMES:
+        for where in (("suites", suite, "provider"), ("platforms", case.platform, "provider"), ("providers", case.provider)):
+            if where in document.marks:
+                near = did_you_mean(case.provider, NAMES) or f"; providers are {', '.join(NAMES)}"
+                document.problem(where, f"there is no provider {case.provider!r}{near}", key=where[0] == "providers")
+                return
+    for key, sentence in setting_problems(case.provider, case.settings):
+        document.problem(_place(case, key), sentence, key=True)
+
+
+def _place(case: Case, key: str) -> Where:
+    """Where a setting was written: in the suite, the platform or the provider; else the suite itself."""
+    platform = ("platforms", case.platform)
+    index = list(case.file.model.platforms).index(case.platform)
+    places: list[Where] = [
+        ("suites", case.suite, "settings", key),
+        (*platform, "settings", key),
+        ("providers", case.provider, key),
+    ]
+    places += [platform, ("platforms", index)] if key == "image" else []
+    marks = case.file.document.marks
+    return next((where for where in places if where in marks), ("suites", case.suite))
 
 
 def select(names: Iterable[str], patterns: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from cookline.control.stack.kitchen_checks import load_kitchen
 from cookline.control.stack.mock import mocked
-from cookline.errors import CooklineError, SelectorError, StackError, UsageError
+from cookline.errors import CooklineError, SelectorError, StackError
 from cookline.kitchen.cases import load_cases, select
 from cookline.kitchen.record import next_phases
 from cookline.kitchen.verify import require_tools
@@ -125,10 +125,30 @@ def test_what_is_otherwise_on_this_machine_lies_over_the_rest(project):
         load_kitchen(path)
 
 
-def test_an_unknown_provider_is_told_with_those_that_there_are(project):
-    project.kitchen(SMALL + "    provider: contaner\n")
-    with pytest.raises(UsageError, match=r"kitchen.yml:4:15: there is no provider 'contaner'; did you mean 'container'"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SMALL + "    provider: contaner\n", "4:15: there is no provider 'contaner'; did you mean 'container'?"),
+        ("providers: {contaner: {}}\n" + SMALL, "1:13: there is no provider 'contaner'; did you mean 'container'?"),
+        (
+            "providers: {container: {pakages: [a]}}\n" + SMALL,
+            "1:25: a container has no setting 'pakages'; did you mean 'packages'?",
+        ),
+        ("providers: {container: {packages: nginx}}\n" + SMALL, "1:25: `packages` wants a list of names of Debian packages"),
+        ("platforms: [debian-12, debian-14]\n" + SMALL, "1:24: there is no image 'debian-14'"),
+        ("platforms: {debian-12: {settings: {image: debian}}}\n" + SMALL, "1:36: there is no image 'debian'"),
+        (SMALL + "    provider: static\n", "2:3: a static host needs an `address` in its settings"),
+        (
+            "suites: {a_b: {recipes: [web]}, a-b: {recipes: [web]}}\n",
+            "1:33: the suites a_b and a-b would both call their hosts web-a-b-debian-11",
+        ),
+    ],
+)
+def test_what_no_provider_can_make_is_told_before_any_host_is_touched(project, text, said):
+    project.kitchen(text)
+    with pytest.raises(StackError) as caught:
         load_cases(project.folder)
+    assert f"kitchen.yml:{said}" in str(caught.value)
 
 
 def test_a_short_snapshot_is_filled_in_and_a_copied_one_stays():

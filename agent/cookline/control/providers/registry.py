@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from cookline.control.providers.base import Provider
 from cookline.errors import UsageError, did_you_mean
@@ -29,3 +31,15 @@ def open_provider(name: str, directory: Path) -> Provider:
 
         return Ec2Provider(directory)
     raise UsageError(f"there is no provider {name!r}{did_you_mean(name, NAMES)}", hint=f"providers: {', '.join(NAMES)}")
+
+
+def setting_problems(name: str, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What can be said of a host's settings before its provider is opened: (which one, a sentence)."""
+    if name == "static":
+        from cookline.control.providers.static import problems
+
+        yield from problems(settings)
+    elif name == "container":
+        from cookline.control.providers.container.settings import problems
+
+        yield from problems(settings)

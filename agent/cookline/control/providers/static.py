@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from cookline.control.providers.base import Host, HostRequest, Progress
-from cookline.errors import UsageError
+from cookline.errors import UsageError, did_you_mean
+
+SETTINGS = ("address", "port", "user", "identity_file")
 
 
 class StaticProvider:
@@ -31,6 +34,19 @@ class StaticProvider:
 
     def destroy(self, names: Sequence[str], progress: Progress) -> None:
         """Nothing was made, so nothing is taken away."""
+
+
+def problems(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a host's settings: (which one, a sentence)."""
+    for key in settings:
+        if key not in SETTINGS:
+            near = did_you_mean(key, SETTINGS) or f"; settings are {', '.join(SETTINGS)}"
+            yield key, f"a static host has no setting {key!r}{near}"
+    if not settings.get("address"):
+        yield "address", "a static host needs an `address` in its settings"
+    port = settings.get("port")
+    if port is not None and not (type(port) is int and 0 < port < 65536):
+        yield "port", f"`port` wants a number from 1 to 65535, not {port!r}"
 
 
 def _host(request: HostRequest) -> Host:

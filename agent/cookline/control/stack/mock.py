@@ -74,14 +74,15 @@ def mock_problems(mock: Mapping[str, Any]) -> Iterator[tuple[Where, str]]:
 
 
 def _instance_problems(where: Where, entry: Any, unnamed: bool) -> Iterator[tuple[Where, str]]:
-    if not isinstance(entry, dict) and (unnamed or entry is not None):
+    given = {} if entry is None and not unnamed else entry
+    if not isinstance(given, dict):
         yield where, f"an instance wants a mapping such as {{layers: [app]}}, not {described(entry)}"
         return
-    for key in entry or {}:
+    for key in given:
         if key not in INSTANCE_KEYS and nearest(key, INSTANCE_KEYS):
             yield (*where, key), f"an instance has no {key!r}{did_you_mean(key, INSTANCE_KEYS)}"
-    if unnamed and not isinstance(entry.get("name"), str):
+    if unnamed and not isinstance(given.get("name"), str):
         yield where, "an instance of a list needs a `name`"
-    layers = (entry or {}).get("layers")
+    layers = given.get("layers")
     if layers is not None and not (isinstance(layers, list) and all(isinstance(each, str) for each in layers)):
         yield (*where, "layers"), f"`layers` wants a list of names, not {described(layers)}"

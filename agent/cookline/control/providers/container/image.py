@@ -100,9 +100,14 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cookline"
 
 
+def unknown(name: str) -> str:
+    """The sentence for a name that no image has."""
+    return f"there is no image {name!r}{did_you_mean(name, RECIPES)} (images are {', '.join(RECIPES)})"
+
+
 def recipe(name: str) -> Recipe:
     if name not in RECIPES:
-        raise UsageError(f"there is no image {name!r}{did_you_mean(name, RECIPES)}", hint=f"images: {', '.join(RECIPES)}")
+        raise UsageError(unknown(name))
     return RECIPES[name]
 
 

@@ -19,9 +19,8 @@ from cookline.control.providers.container.network import Network
 from cookline.control.providers.container.project import Project, Record
 from cookline.control.providers.container.requirements import require_programs, require_root
 from cookline.control.providers.container.runtime import prepare_runtime, release_runtime
+from cookline.control.providers.container.settings import check_settings, image_of, kind_of, packages_of
 from cookline.errors import UsageError, did_you_mean
-
-SETTINGS = ("image", "packages", "kind")
 
 
 class ContainerProvider:
@@ -174,32 +173,6 @@ class ContainerProvider:
             identity_file=str(self.project.identity_file),
             known_host=machine.host_key,
         )
-
-
-def packages_of(request: HostRequest) -> Sequence[str]:
-    return [str(name) for name in request.settings.get("packages") or ()]
-
-
-def kind_of(request: HostRequest) -> str:
-    return str(request.settings.get("kind") or "")
-
-
-def image_of(request: HostRequest) -> str:
-    return str(request.settings.get("image") or image.DEFAULT)
-
-
-def check_settings(request: HostRequest) -> None:
-    for key in request.settings:
-        if key not in SETTINGS:
-            raise UsageError(
-                f"{request.name}: a container has no setting {key!r}{did_you_mean(key, SETTINGS)}",
-                hint=f"settings: {', '.join(SETTINGS)}",
-            )
-    image.recipe(image_of(request))
-    if kind_of(request) not in ("", "light"):
-        raise UsageError(f"{request.name}: there is no kind {kind_of(request)!r} of container", hint="the one kind is light")
-    if kind_of(request) == "light" and packages_of(request):
-        raise UsageError(f"{request.name}: a light host has no packages", hint="leave out `kind` or `packages`")
 
 
 def boot(machine: Machine, identity: str) -> None:
