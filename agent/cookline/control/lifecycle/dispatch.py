@@ -82,6 +82,7 @@ class Dispatcher:
         self.sink: Sink | None = None
         self._pool = pool
         self._host_code: Bundle | None = None
+        self._bundling = threading.Lock()
         self._lock = EngineLock(store.directory)
         self._direct = DirectEngine(self.course)
         self._durable: DurableEngine | None = None
@@ -292,6 +293,7 @@ class Dispatcher:
         """The code that hosts run; looked at once, as the code of this process does not change either."""
         from cookline.control.transport.bundle import bundle
 
-        if self._host_code is None:
-            self._host_code = bundle()
-        return self._host_code
+        with self._bundling:
+            if self._host_code is None:
+                self._host_code = bundle()
+            return self._host_code

@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -42,29 +43,35 @@ RECIPE_VERSION = 1
 class Bundle:
     """The bundles of all architectures: `hashes` maps machine to tree hash. Serves their trees (see trees.Trees).
 
-    A content is read once: of a fleet with new code every host asks for the same few megabytes.
+    Contents are read once, all together: of a fleet with new code every host asks for the same 2 MB.
     """
 
     def __init__(self, manifests: Mapping[str, Manifest], sources: Mapping[str, list[str]]) -> None:
         self.hashes = {machine: tree_hash(manifest) for machine, manifest in manifests.items()}
         self._manifests = {self.hashes[machine]: manifest for machine, manifest in manifests.items()}
         self._sources = sources
-        self._read: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
+        self._reading = threading.Lock()
 
     def manifest(self, tree: str) -> Manifest:
         return self._manifests[tree]
 
     def open(self, content: str) -> BinaryIO:
-        if content not in self._read:
-            self._read[content] = _source(*self._sources[content])
-        return io.BytesIO(self._read[content])
+        with self._reading:
+            self._contents = self._contents or _read(self._sources)
+        return io.BytesIO(self._contents[content])
 
 
-def _source(path: str, member: str) -> bytes:
-    if not member:
-        return Path(path).read_bytes()
-    with zipfile.ZipFile(path) as wheel:
-        return wheel.read(member)
+def _read(sources: Mapping[str, list[str]]) -> dict[str, bytes]:
+    """Every content; each wheel is opened once."""
+    with contextlib.ExitStack() as stack:
+        wheels = {
+            path: stack.enter_context(zipfile.ZipFile(path)) for path in {path for path, member in sources.values() if member}
+        }
+        return {
+            content: wheels[path].read(member) if member else Path(path).read_bytes()
+            for content, (path, member) in sources.items()
+        }
 
 
 def bundle() -> Bundle:
