@@ -76,6 +76,8 @@ def _report(record: Any, events: Sequence[Mapping[str, Any]], everything: bool) 
     here.say(f"{record.id}  {record.event} on {record.instance}: {record.outcome or 'going on'}  {totals(record.totals)}")
     if record.reason:
         here.say(f"  {printable(record.reason)}")
+    if not events and record.started is not None and record.finished is not None:
+        here.say("  its report is not kept any longer: `keep_runs` of the stack says of how many runs of an instance they are")
     for event in events:
         _event(event, everything)
     slowest = next((event.get("slowest") for event in events if event.get("kind") == "run_finished"), None)

@@ -107,6 +107,6 @@ def test_the_schema_is_json_and_knows_every_section(cookline: Run) -> None:
     code, out, _errors = cookline("schema")
     schema = json.loads(out)
     assert code == EXIT_OK
-    sections = {"stack", "cookbooks", "attributes", "layers", "instances", "apps", "metrics", "keepalive"}
+    sections = {"stack", "cookbooks", "attributes", "layers", "instances", "apps", "metrics", "keep_runs", "keepalive"}
     assert set(schema["properties"]) == sections
     assert schema["additionalProperties"] is False

@@ -120,7 +120,13 @@ class Dispatcher:
                 break
         if command_id in self.course.stranded:
             raise self.course.stranded[command_id]
+        self.tidy()
         return self.report(command_id)
+
+    def tidy(self) -> None:
+        """Once an hour, remove what is not kept any longer."""
+        if self._lock.held and self.store.retention.tidy_if_due() and self._durable is not None:
+            self._durable.forget()
 
     def cancel(self, identifier: str) -> None:
         """Begin nothing more of a command. For the id of a run: ask its host to stop before its next resource."""

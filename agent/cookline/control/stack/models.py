@@ -309,6 +309,8 @@ class Stack(Model):
     metrics: Metrics = Metrics()
     # how long an agent may be silent (features O34); it beats once a minute
     keepalive: Annotated[Seconds, Field(ge=120, le=86400)] = 300.0
+    # newest runs of each instance of which reports are kept (features O94)
+    keep_runs: Annotated[int, Field(ge=30, le=10_000)] = 30
 
     @property
     def name(self) -> str:

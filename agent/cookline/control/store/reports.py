@@ -67,6 +67,13 @@ class Reports:
     def open(self, run_id: str) -> Report:
         return Report(self.path(run_id))
 
+    def kept(self) -> list[str]:
+        """The ids of all runs that have a report, oldest first."""
+        return sorted(path.stem for path in self.directory.glob("*.ndjson") if is_identifier(path.stem))
+
+    def remove(self, run_id: str) -> None:
+        self.path(run_id).unlink(missing_ok=True)
+
     def events(self, run_id: str) -> Iterator[dict[str, Any]]:
         """The events so far; none for a run that never began."""
         return read(self.path(run_id))

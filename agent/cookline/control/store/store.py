@@ -15,6 +15,7 @@ from cookline.control.store.findings import Findings
 from cookline.control.store.identifiers import new_identifier
 from cookline.control.store.instances import Instances
 from cookline.control.store.reports import Reports
+from cookline.control.store.retention import Retention
 from cookline.control.store.revisions import Pushed, Revisions
 from cookline.control.store.rollouts import Rollouts
 from cookline.control.store.runs import Runs
@@ -50,7 +51,7 @@ class Store:
 
     id         of this store: two laptops are two stores
     database   revisions instances runs rollouts snapshots findings spools tokens audit timers: its tables
-    blobs      contents by hash; reports: the events of each run
+    blobs      contents by hash; reports: the events of each run; retention: how long they are kept
     """
 
     def __init__(self, directory: Path | str) -> None:
@@ -71,6 +72,7 @@ class Store:
         self.tokens = Tokens(self.database)
         self.audit = Audit(self.database)
         self.timers = Timers(self.database)
+        self.retention = Retention(self.database, self.reports, self.timers)
 
     def push(self, revision: Frozen, *, author: str, message: str = "") -> Pushed:
         """Keep a frozen revision with all its contents, and bring the table of instances in line with it."""

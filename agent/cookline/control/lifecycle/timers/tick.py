@@ -48,6 +48,10 @@ class Tick:
                     begun += [self._begin(command) for command in check(scene)]
                 except Exception as error:
                     self.log(f"{stack}: {name}: {error}")
+        try:
+            self.dispatcher.tidy()
+        except Exception as error:
+            self.log(f"tidying up: {error}")
         return begun
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Scene], list[Command]]]]:
