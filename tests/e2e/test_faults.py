@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def test_another_directory_is_another_store_and_takes_over_only_when_told(
     refused = other.cookline("setup", "test")
     assert refused.status == 1 and "managed by another store" in refused.err
     assert other.cookline("setup", "test", "--take-over").status == 0
+
+
+def test_a_backup_that_is_brought_back_works_on_once_it_is_told_to(host: LabHost, project: MakeProject, tmp_path: Path) -> None:
+    shop = project(recipes={"setup": "def recipe(node): node.ensure(File('/etc/shop', content='1'))"})
+    shop.good("setup", "test")
+    shop.good("backup", "monday.tar")
+    copy = Project(tmp_path / "copy", [host])
+    (copy.folder / ".cookline").mkdir(mode=0o700, parents=True)
+    subprocess.run(["tar", "-xf", shop.folder / "monday.tar", "-C", copy.folder / ".cookline"], check=True)
+    assert copy.good("status", "test", "--json").json["instances"][0]["state"] == "online"
+    refused = copy.cookline("setup", "test")
+    assert refused.status == 1 and "managed by another store" in refused.err
+    copy.good("setup", "test", "--take-over")
+    assert "managed by another store" in shop.cookline("setup", "test").err, "and the original is kept off"
 
 
 def test_ctrl_c_once_waits_for_what_runs_and_begins_nothing_more(lab_hosts: LabHosts, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "trust": ("trust", "trust", "Hosts and server"),
     "server": ("server", "server", "Hosts and server"),
     "token": ("token", "token", "Hosts and server"),
+    "backup": ("backup", "backup", "Hosts and server"),
     "audit": ("audit", "audit", "Hosts and server"),
     "demo": ("demo", "demo", "Hosts and server"),
     "check": ("check", "check", "Testing locally"),

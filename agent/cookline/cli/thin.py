@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 SOCKET = "server.sock"
 # Commands that concern this process, this terminal or this working directory alone.
-LOCAL = frozenset({"init", "schema", "server", "demo", "trust", "register", "kitchen", "watch", "check", "docs"})
+LOCAL = frozenset({"init", "schema", "backup", "server", "demo", "trust", "register", "kitchen", "watch", "check", "docs"})
 # Options that need no server, or go on until Ctrl-C.
 OWN_OPTIONS = frozenset({"--help", "--no-server", "--watch"})
 # Commands that read files here and speak to a server on the network themselves.
