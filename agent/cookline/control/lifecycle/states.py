@@ -89,11 +89,12 @@ def move(store: Store, instance_id: str, wanted: str, **values: Any) -> str:
         reason = refusal(instance.name, instance.state, wanted)
         if reason:
             raise RunError(reason, hint="`cookline status STACK` shows the states")
-        if wanted == "online" and instance.state != "online":
-            values["online_since"] = time.time()
-        elif wanted not in ("online", "rebooting"):  # a reboot fires nothing: to everybody else the instance stays online
-            values["online_since"] = None
         if wanted != instance.state:
-            values.setdefault("why", None)
-        store.instances.record(instance_id, state=wanted, **values)
+            values = {"state": wanted, "why": None, **values}
+            if wanted == "online":
+                values["online_since"] = time.time()
+            elif wanted != "rebooting":  # a reboot fires nothing: to everybody else the instance stays online
+                values["online_since"] = None
+        if values:
+            store.instances.record(instance_id, **values)
     return instance.state

@@ -79,6 +79,9 @@ class Instance:
         return "contact" if self.contact is not None else None
 
 
+COLUMNS = tuple(each.name for each in fields(Instance))
+
+
 class Instances:
     """`changes` counts, for this process, how often what a snapshot shows (states, addresses, names) was written."""
 
@@ -162,7 +165,7 @@ class Instances:
 
 
 def _instance(row: sqlite3.Row) -> Instance:
-    values = {each.name: row[each.name] for each in fields(Instance)}
+    values = {name: row[name] for name in COLUMNS}
     values |= {"layers": json.loads(row["layers"]), "owed": json.loads(row["owed"]), "host": json.loads(row["host"] or "{}")}
     values["facts"] = json.loads(row["facts"])
     return Instance(**{**values, "stopped_on_purpose": bool(row["stopped_on_purpose"])})

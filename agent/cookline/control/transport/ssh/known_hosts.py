@@ -11,10 +11,14 @@ import fnmatch
 import hashlib
 import hmac
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# A name without any of these stands for itself; most lines of a fleet's file are so.
+PATTERN_SIGNS = re.compile(r"[*?!,]")
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def _is_key(key: HostKey) -> bool:
 def _matches(patterns: str, name: str) -> bool:
     if patterns.startswith("|1|"):
         return _matches_hashed(patterns, name)
+    if not PATTERN_SIGNS.search(patterns):
+        return patterns.lower() == name.lower()
     found = False
     for pattern in patterns.lower().split(","):
         if fnmatch.fnmatchcase(name.lower(), pattern.removeprefix("!").replace("[", "[[]")):
