@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import author, told
+from cookline.cli.pushing import author, told
 from cookline.cli.session import session
 from cookline.errors import UsageError
 

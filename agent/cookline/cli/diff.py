@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import frozen
+from cookline.cli.pushing import frozen
 from cookline.cli.render.text import printable
 from cookline.cli.session import session
 from cookline.errors import UsageError

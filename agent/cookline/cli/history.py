@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import ABANDON, author, told
+from cookline.cli.push import ABANDON
+from cookline.cli.pushing import author, told
 from cookline.cli.render.table import table
 from cookline.cli.session import session
 from cookline.errors import CooklineError

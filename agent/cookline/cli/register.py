@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cookline.cli.options import AsJson
-from cookline.cli.push import author
+from cookline.cli.pushing import author
 from cookline.cli.session import session
 from cookline.cli.trust import target_of_place, trusted
 from cookline.errors import EXIT_OK, CooklineError, HostKeyError, RunError, UsageError, did_you_mean

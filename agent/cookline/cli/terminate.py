@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cookline.cli.options import AsJson, Stack
-from cookline.cli.push import author
+from cookline.cli.pushing import author
 from cookline.cli.session import session
 from cookline.errors import EXIT_OK, RunError, UsageError, did_you_mean
 

@@ -12,7 +12,7 @@ from watchdog.observers import Observer
 
 from cookline.cli.checkout import Checkout
 from cookline.cli.explain import is_stack
-from cookline.cli.push import author, frozen, newest_number, push_to, told
+from cookline.cli.pushing import author, frozen, newest_number, push_to, told
 from cookline.cli.remote import Server
 from cookline.cli.session import session
 from cookline.control.lifecycle.abandoned import refuse_to_abandon
