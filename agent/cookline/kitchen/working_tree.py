@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from cookline.control.stack.attributes import merged_attributes
 from cookline.control.stack.revision import Revision
 from cookline.control.stack.run_list import apps_of
-from cookline.control.stack.secrets import Resolver
+from cookline.control.stack.secret_resolver import Resolver
 from cookline.control.stack.snapshot import Standing, snapshot
 from cookline.control.store.identifiers import new_identifier
 from cookline.protocol import RunRequest

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cookline.control.stack.secrets import Resolver, SecretReference, from_plain, references, to_plain
+from cookline.control.stack.secret_resolver import Resolver
+from cookline.control.stack.secrets import SecretReference, from_plain, references, to_plain
 from cookline.errors import StackError
 
 

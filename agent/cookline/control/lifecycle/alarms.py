@@ -56,7 +56,7 @@ class Alarms:
     def _endpoint(self) -> dict[str, Any]:
         metrics = self._revision.stack.metrics
         if metrics.endpoint is not None:
-            from cookline.control.stack.secrets import Resolver
+            from cookline.control.stack.secret_resolver import Resolver
 
             resolver = Resolver(self._directory, base=self._revision.directory)
             keys = (resolver.resolve(metrics.access_key), resolver.resolve(metrics.secret_key))

@@ -92,7 +92,7 @@ def build(
 ) -> RunRequest:
     """The request of `run`, with every secret resolved; it goes to the host and nowhere else. Raises UsageError."""
     from cookline.control.stack.attributes import merged_attributes
-    from cookline.control.stack.secrets import Resolver
+    from cookline.control.stack.secret_resolver import Resolver
     from cookline.control.stack.snapshot import agent_settings
 
     name, event = instance.name, run.event

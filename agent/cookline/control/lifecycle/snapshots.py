@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cookline.control.stack.revision import Revision
-    from cookline.control.stack.secrets import Resolver
+    from cookline.control.stack.secret_resolver import Resolver
     from cookline.control.store.instances import Instance
     from cookline.control.store.runs import RunRecord
     from cookline.control.store.store import Store

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cookline.control.lifecycle.collect import Collected, collect, link_of
 from cookline.control.stack.revision import Revision
-from cookline.control.stack.secrets import Resolver
+from cookline.control.stack.secret_resolver import Resolver
 from cookline.errors import CooklineError
 
 if TYPE_CHECKING:

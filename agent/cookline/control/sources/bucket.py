@@ -9,7 +9,7 @@ from cookline.errors import SourceError
 
 if TYPE_CHECKING:
     from cookline.control.stack.models import Source
-    from cookline.control.stack.secrets import Resolver
+    from cookline.control.stack.secret_resolver import Resolver
 
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 ATTEMPTS = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cookline.control.stack.artifact import Artifact, artifact, packed
 from cookline.control.stack.revision import Fetch, local_only
-from cookline.control.stack.secrets import Resolver
+from cookline.control.stack.secret_resolver import Resolver
 from cookline.errors import SourceError
 from cookline.protocol import canonical_json, content_hash
 

@@ -21,7 +21,7 @@ from cookline.errors import SourceError, did_you_mean
 
 if TYPE_CHECKING:
     from cookline.control.stack.models import Source
-    from cookline.control.stack.secrets import Resolver
+    from cookline.control.stack.secret_resolver import Resolver
 
 FULL_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # A repository of some hundred megabytes over a slow line.
