@@ -87,6 +87,7 @@ class System:
         self.on_tell: Callable[[str, str], str] = lambda text, level: text
         self.known: Dict[str, Any] = {}
         self._batches: Set[str] = set()
+        self._at_end: Dict[str, Callable[[], None]] = {}
         self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -367,6 +368,16 @@ class System:
 
         with self.change("remove", path), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
+
+    # -- what is done once, for all of a run's changes -------------------------------------------------------------------
+
+    def at_end(self, name: str, action: Callable[[], None]) -> None:
+        """Have `action` done once when the recipes are through, in whatever way: for what may wait and needs no promise."""
+        self._at_end[name] = action
+
+    def end(self) -> None:
+        while self._at_end:
+            self._at_end.pop(next(iter(self._at_end)))()
 
     # -- what guards a change ------------------------------------------------------------------------------------------
 

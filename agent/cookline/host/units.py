@@ -8,7 +8,7 @@ import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from cookline.errors import CommandError, ResourceError, did_you_mean
-from cookline.host import dbus
+from cookline.host import dbus, processes
 from cookline.host.system import System
 
 # Where unit files lie, the strongest first; systemd's own compiled-in list of Debian.
@@ -21,10 +21,11 @@ UNIT_PATHS = (
 )
 STARTING = ("start", "restart", "reload-or-restart")
 # systemctl returns as soon as such a service's program has begun; one that finds a mistake in its configuration or a port taken
-# ends within this.
+# ends within GRACE_SECONDS. It is not waited for longer than until all its processes have slept for REST_SECONDS on end.
 STARTED_AT_ONCE = ("simple", "exec", "idle")
 GRACE_SECONDS = 0.5
-SETTLE_POLL_SECONDS = 0.02
+REST_SECONDS = 0.15
+SETTLE_POLL_SECONDS = 0.01
 LINK_PATHS = ("/etc/systemd/system", "/run/systemd/system")
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice", ".automount", ".swap", ".scope", ".device")
 
@@ -171,9 +172,15 @@ def daemon_reload(host: System) -> None:
 
 
 def systemctl(host: System, verb: str, name: str, *options: str, timeout: Optional[float] = None) -> None:
-    """Run one verb on one unit, after a daemon-reload where one is due. Raises ResourceError with the unit's last log lines."""
+    """Run one verb on one unit, after a daemon-reload where one is due. Raises ResourceError with the unit's last log lines.
+
+    After enabling and disabling systemd reads its files once at the end of the run: 0.1 s, which systemctl would take each time.
+    """
     if needs_daemon_reload(host, name):
         daemon_reload(host)
+    if verb in ("enable", "disable"):
+        options = (*options, "--no-reload")
+        host.at_end("daemon-reload", lambda: daemon_reload(host))
     try:
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
         if verb in STARTING or "--now" in options:
@@ -187,14 +194,16 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
 
 
 def _settle(host: System, verb: str, name: str) -> None:
-    """Wait until a service that counts as started at once has lived for a while. Raises ResourceError when it has not."""
+    """Wait until a service that counts as started at once has come to rest. Raises ResourceError when it ended instead."""
     unit = loaded(host).get(real_name(host, name))
     if unit is None or not unit.path or not unit.name.endswith(".service"):
         return
     if _property(host, unit.path, "Service", "Type") not in STARTED_AT_ONCE:
         return
-    deadline = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < deadline:
+    main = int(_property(host, unit.path, "Service", "MainPID"))
+    seen, since = processes.activity(main), time.monotonic()
+    deadline = since + GRACE_SECONDS
+    while time.monotonic() < min(deadline, since + REST_SECONDS):
         active, sub = (_property(host, unit.path, "Unit", each) for each in ("ActiveState", "SubState"))
         if active == "failed" or sub == "auto-restart":
             status = _property(host, unit.path, "Service", "ExecMainStatus")
@@ -205,6 +214,9 @@ def _settle(host: System, verb: str, name: str) -> None:
         if active != "active":
             return
         time.sleep(SETTLE_POLL_SECONDS)
+        now = processes.activity(main)
+        if now != seen or not processes.asleep(now):
+            seen, since = now, time.monotonic()
 
 
 def _property(host: System, path: str, interface: str, name: str) -> Any:

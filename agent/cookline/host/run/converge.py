@@ -169,6 +169,8 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
     finally:
         if guard is not None:
             guard.active = False
+        else:
+            engine.system.end()
 
 
 def _built_in(recipe: str, engine: Engine) -> Optional[Callable[[Node], None]]:
