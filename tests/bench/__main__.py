@@ -1,15 +1,20 @@
-"""python -m tests.bench [quiet | kitchen | fleet [COUNT ..]]: every benchmark, or one, beside its floor or a peer."""
+"""python -m tests.bench [quiet | kitchen | fleet [COUNT ..] | peers [OPTION ..]]: every benchmark, or one."""
 
 import sys
 
 from tests.bench import bench_kitchen, fleet, quiet
+from tests.bench.peers import compare
 
-BENCHMARKS = {"quiet": quiet.main, "kitchen": bench_kitchen.main, "fleet": fleet.main}
+BENCHMARKS = {
+    "quiet": lambda words: quiet.main(),
+    "kitchen": lambda words: bench_kitchen.main(),
+    "fleet": lambda words: fleet.main([int(count) for count in words] or fleet.COUNTS),
+    "peers": compare.main,
+}
 
 if __name__ == "__main__":
-    chosen, *counts = sys.argv[1:] or [""]
-    if counts:
-        fleet.main([int(count) for count in counts])
-    else:
-        for name in [chosen] if chosen else BENCHMARKS:
-            BENCHMARKS[name]()
+    chosen, *words = sys.argv[1:] or [""]
+    if chosen and chosen not in BENCHMARKS:
+        sys.exit(f"there is no benchmark {chosen!r}; choose of: {', '.join(BENCHMARKS)}")
+    for name in [chosen] if chosen else BENCHMARKS:
+        BENCHMARKS[name](words)

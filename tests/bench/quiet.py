@@ -19,9 +19,9 @@ from cookline.control.transport.base import Target
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
 from cookline.control.transport.trees import Tree, TreeSet
-from cookline.protocol import RunRequest, content_hash
+from cookline.protocol import RunRequest
 from tests.bench.measure import cpu_seconds, hosts_cpu_seconds, in_turn, resident_megabytes, table
-from tests.bench.work import static_file, write_cookbook
+from tests.bench.work import COUNT, specification, write_cookbook
 from tests.lab.hosts import LabHost, open_pool
 
 HOSTS = int(os.environ.get("COOKLINE_BENCH_HOSTS", "10"))
@@ -158,21 +158,7 @@ class Bench:
         assert done.stdout.strip() == "0", f"the floor finds differences: {done.stdout}"
 
     def prepare_floor(self) -> None:
-        """The floor's spec is read from the first host after its converge."""
-        listing = self.hosts[0].run("find /srv/bench /etc/cron.d/bench* -printf '%y %p %m %u\\n'", check=True).stdout
-        sums = self.hosts[0].run("find /srv/bench /etc/cron.d/bench* -type f -exec sha256sum {} +", check=True).stdout
-        digests = {line.split()[1]: line.split()[0] for line in sums.splitlines()}
-        assert digests["/srv/bench/static/s0.txt"] == content_hash(static_file(0).encode())
-        entries = [line.split() for line in listing.splitlines()]
-        spec = {
-            "users": {f"bench{number}": 2001 + number for number in range(5)},
-            "groups": {f"bench{number}": 3001 + number for number in range(5)},
-            "files": [[path, mode, owner, digests.get(path)] for kind, path, mode, owner in entries if kind in "fd"],
-            "links": [[f"/srv/bench/current{number}", f"/srv/bench/d{number + 2:02d}"] for number in range(5)],
-            "packages": ["cron", "sudo"],
-            "services": [f"bench{number}" for number in range(3)],
-        }
-        (self.directory / "spec.json").write_text(json.dumps(spec) + "\n")
+        (self.directory / "spec.json").write_text(json.dumps(specification()) + "\n")
         agent = Path(__file__).with_name("floor_agent.py").read_text()
         for host in self.hosts:
             host.run("cat > /var/tmp/floor_agent.py", stdin=agent, check=True)
@@ -192,7 +178,7 @@ def measure(bench: Bench, count: int) -> None:
         "run in this process, new connections": lambda: bench.fresh(count),
         "run in this process, open connections": lambda: bench.opened(count),
     }
-    table(f"a quiet run of 102 resources on {count} host(s), ms", in_turn(things, ROUNDS), against=next(iter(things)))
+    table(f"a quiet run of {COUNT} resources on {count} host(s), ms", in_turn(things, ROUNDS), against=next(iter(things)))
     for name in things:
         print(f"  CPU a host, ms: {name:<50}{bench.cpu_of(things[name], count)}")
     things = {

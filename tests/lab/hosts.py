@@ -94,8 +94,8 @@ class LabHost:
 class Pool:
     """The hosts of this test process. `take` gives fresh ones; `give_back` lets them be reset while the next test begins."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, packages: Sequence[str] = PACKAGES) -> None:
+        self.directory, self.packages = directory, packages
         self.provider = ContainerProvider(directory)
         self.debs = build_hello_packages(directory / "debs")
         self._used: list[str] = []
@@ -105,7 +105,7 @@ class Pool:
     def take(self, names: Sequence[str], image: str) -> list[LabHost]:
         """The hosts called `names`, each as it was made or as the running test left it."""
         self._await_reset()
-        settings = {"image": image, "packages": [*PACKAGES, *map(str, self.debs)]}
+        settings = {"image": image, "packages": [*self.packages, *map(str, self.debs)]}
         hosts = self.provider.create([HostRequest(name, settings) for name in names], progress=print)
         self._used += [name for name in names if name not in self._used]
         self._write_ssh_config()
@@ -162,10 +162,10 @@ class Pool:
 
 
 @contextlib.contextmanager
-def open_pool() -> Iterator[Pool]:
+def open_pool(packages: Sequence[str] = PACKAGES) -> Iterator[Pool]:
     """A pool that is torn down at the end, whatever happens."""
     with owned_directory() as directory:
-        pool = Pool(directory)
+        pool = Pool(directory, packages)
         try:
             yield pool
         finally:

@@ -1,15 +1,7 @@
-"""A web host: 20 directories, 40 templates, 10 files of 20 KB, 5 links, users, groups, cron files and edited lines, 3 services,
-2 packages; and the unit files of the services."""
+"""A web host: 20 directories, 40 templates, 10 files of 20 KB, 5 links, users, groups, cron files and sysctl files, 3 services
+with their unit files, 2 packages."""
 
-from cookline import CookbookFile, Cron, Directory, Group, LineInFile, Link, Node, Package, Service, SystemdUnit, Template, User
-
-UNIT = """[Unit]
-Description=bench service {number}
-[Service]
-ExecStart=/bin/sleep infinity
-[Install]
-WantedBy=multi-user.target
-"""
+from cookline import CookbookFile, Directory, Group, Link, Node, Package, Service, SystemdUnit, Template, User
 
 
 def recipe(node: Node) -> None:
@@ -17,21 +9,22 @@ def recipe(node: Node) -> None:
     people(node)
     files(node)
     for number in range(3):
-        node.ensure(SystemdUnit(f"bench{number}.service", content=UNIT.format(number=number)))
+        node.ensure(SystemdUnit(f"bench{number}.service", source=f"bench{number}.service"))
         node.ensure(Service(f"bench{number}", running=True, enabled=True))
 
 
 def people(node: Node) -> None:
     for number in range(5):
         node.ensure(Group(f"bench{number}", gid=3001 + number))
+        home, shell = "/srv/bench", "/usr/sbin/nologin"
         node.ensure(
-            User(f"bench{number}", uid=2001 + number, group=f"bench{number}", home="/srv/bench", shell="/usr/sbin/nologin")
+            User(f"bench{number}", uid=2001 + number, group=f"bench{number}", home=home, shell=shell, create_home=False)
         )
 
 
 def files(node: Node) -> None:
-    node.ensure(Directory("/srv/bench"))
-    node.ensure(Directory("/srv/bench/static"))
+    node.ensure(Directory("/srv/bench", mode="0755"))
+    node.ensure(Directory("/srv/bench/static", mode="0755"))
     for number in range(2, 20):
         owner = f"bench{number % 5}"
         node.ensure(Directory(f"/srv/bench/d{number:02d}", mode="0750", owner=owner, group=owner))
@@ -45,5 +38,5 @@ def files(node: Node) -> None:
         node.ensure(Template(path, source="app.conf.j2", values=values, mode="0640", owner=owner, group=owner))
     for number in range(5):
         node.ensure(Link(f"/srv/bench/current{number}", target=f"/srv/bench/d{number + 2:02d}"))
-        node.ensure(Cron(f"bench{number}", minute=str(number), hour="3", command="/bin/true"))
-        node.ensure(LineInFile("/etc/hosts", f"198.18.255.{number} bench{number}"))
+        node.ensure(CookbookFile(f"/etc/cron.d/bench{number}", source=f"cron{number}", mode="0644"))
+        node.ensure(CookbookFile(f"/etc/sysctl.d/60-bench{number}.conf", source=f"sysctl{number}", mode="0644"))
