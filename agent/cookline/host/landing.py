@@ -206,7 +206,7 @@ class _Landing:
         return digest.hexdigest()
 
     def build(self, tree: str, manifest: Sequence[Sequence[str]]) -> None:
-        """Link the tree together beside its place, compile it, sync it, rename it."""
+        """Link the tree together beside its place, sync it, rename it. What is imported later is compiled and kept then."""
         incoming = f"{self.trees}/.incoming-{tree}.{os.getpid()}"
         _remove_tree(incoming)
         try:
@@ -214,7 +214,6 @@ class _Landing:
             for path, _mode, content in manifest:
                 os.makedirs(os.path.dirname(f"{incoming}/{path}"), mode=0o700, exist_ok=True)
                 os.link(f"{self.objects}/{content}", f"{incoming}/{path}")
-            compile_tree(incoming, manifest)
             with open(os.open(incoming + "/.complete", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
                 file.write(json.dumps([list(entry) for entry in manifest]).encode())
             sync(incoming)
@@ -282,26 +281,6 @@ def file_hash(path: str) -> str:
             if not piece:
                 return digest.hexdigest()
             digest.update(piece)
-
-
-def compile_tree(directory: str, manifest: Sequence[Sequence[str]]) -> None:
-    """Compile what runs import. UNCHECKED_HASH: the content never changes, so nothing has to be looked at when it is loaded.
-
-    A file that does not compile is left to the run that imports it: it names the line.
-    """
-    import py_compile
-
-    for path, _mode, _content in manifest:
-        if path.endswith(".py"):
-            try:
-                py_compile.compile(
-                    f"{directory}/{path}",
-                    dfile=path,
-                    doraise=True,
-                    invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-                )
-            except (py_compile.PyCompileError, ValueError):
-                continue
 
 
 def sync(path: str) -> None:

@@ -174,7 +174,7 @@ def daemon_reload(host: System) -> None:
 def systemctl(host: System, verb: str, name: str, *options: str, timeout: Optional[float] = None) -> None:
     """Run one verb on one unit, after a daemon-reload where one is due. Raises ResourceError with the unit's last log lines.
 
-    After enabling and disabling systemd reads its files once at the end of the run: 0.1 s, which systemctl would take each time.
+    After enabling and disabling, systemd reads its files once, at the end of the run: systemctl takes 0.1 s for it each time.
     """
     if needs_daemon_reload(host, name):
         daemon_reload(host)

@@ -10,8 +10,8 @@ from cookline.control.providers.container.image import APT_TIMERS, BASE_PACKAGES
 from tests.bench.peers.tool import INSTALLED, output_of
 
 NAME = "debian-12-peers"
-# `file` is what bundlewrap asks of a host
-PACKAGES = ("puppet", "cfengine3", "file")
+# bundlewrap asks a host for `file`, Ansible for python3-apt
+PACKAGES = ("puppet", "cfengine3", "file", "python3-apt")
 # Their own agents would work beside the measurement.
 AGENTS = ("puppet", "pxp-agent", "cfengine3", "cf-execd", "cf-monitord", "cf-serverd", "cf-apache", "cf-hub", "cf-postgres")
 SALT = "opt/salt"

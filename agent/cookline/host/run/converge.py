@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any, Callable, Dict, List, Optional
 
@@ -155,6 +156,7 @@ def _close_earlier(run: str) -> None:
 
 def _recipes(request: RunRequest, engine: Engine) -> None:
     guard = None if request.apply else PlanGuard(engine.system)
+    sys.dont_write_bytecode = not request.apply  # a plan writes nothing, not even what it has compiled
     try:
         if request.agent is not None and request.event == "setup":
             from cookline.host.resident import install
