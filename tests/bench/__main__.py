@@ -1,12 +1,16 @@
-"""python -m tests.bench [quiet | kitchen | fleet [COUNT ..] | peers [OPTION ..]]: every benchmark, or one."""
+"""python -m tests.bench [BENCHMARK]: every benchmark, or one.
+
+quiet   resources [KIND ..]   kitchen   fleet [COUNT ..]   peers [--help]
+"""
 
 import sys
 
-from tests.bench import bench_kitchen, fleet, quiet
+from tests.bench import bench_kitchen, fleet, quiet, resources
 from tests.bench.peers import compare
 
 BENCHMARKS = {
     "quiet": lambda words: quiet.main(),
+    "resources": resources.main,
     "kitchen": lambda words: bench_kitchen.main(),
     "fleet": lambda words: fleet.main([int(count) for count in words] or fleet.COUNTS),
     "peers": compare.main,

@@ -81,7 +81,7 @@ def _report(record: Any, events: Sequence[Mapping[str, Any]], everything: bool) 
     for event in events:
         _event(event, everything)
     slowest = next((event.get("slowest") for event in events if event.get("kind") == "run_finished"), None)
-    if slowest and everything:
+    if slowest:
         here.say("  slowest:")
         for each in slowest:
             here.say(f"    {each['seconds'] * 1000:8.1f} ms  {printable(each['name'])}")

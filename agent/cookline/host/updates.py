@@ -36,10 +36,14 @@ def waiting(host: System, security: bool) -> List[Update]:
 
 
 def _of_apt(host: System, security: bool) -> List[Update]:
+    return parse_apt(host.remember("updates of apt", lambda: _simulated(host)), security)
+
+
+def _simulated(host: System) -> str:
     answer = host.query(["apt-get", "-q", "--simulate", "-o", "Debug::NoLocking=1", "--with-new-pkgs", "upgrade"])
     if answer.status != 0:
         apt.check(answer)
-    return parse_apt(answer.stdout, security)
+    return answer.stdout
 
 
 def parse_apt(text: str, security: bool) -> List[Update]:
