@@ -111,7 +111,7 @@ class DummyHost:
             "totals": totals,
             "owed": [],
             "mismatches": [],
-            "slowest": [],
+            "slowest": [{name: each[name] for name in ("name", "seconds")} for each in body if "name" in each][:10],
             "seconds": self.seconds,
         }
         return [{**event, "seq": number} for number, event in enumerate([started, *body, finished])]
