@@ -372,3 +372,14 @@ def test_hosts_of_a_killed_test_process_go_when_the_next_begins() -> None:
 def test_hosts_of_a_living_test_process_are_left_alone(lab_pool: Pool, host: LabHost) -> None:
     remove_orphans()
     assert host.run("true").returncode == 0
+
+
+def test_a_package_that_somebody_has_damaged_in_the_cache_is_put_right(directory: Path, lab_pool: Pool) -> None:
+    provider, settings = ContainerProvider(directory), {"packages": [str(lab_pool.debs[0])]}
+    provider.create([HostRequest("web1", settings)], quiet)
+    record = provider.project.find("web1")
+    assert record is not None
+    for package in Path(record.packages).glob("*.deb"):
+        package.write_bytes(b"short")
+    other = provider.create([HostRequest("web2", settings)], quiet)[0]
+    assert ssh(other, "apt-get -qq install cookline-hello > /dev/null; cookline-hello").stdout == "hello 1.0\n"

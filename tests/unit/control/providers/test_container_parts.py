@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import pytest
 from cookline.control.providers.base import HostRequest
 from cookline.control.providers.container import requirements
 from cookline.control.providers.container.addresses import hidden_by, needed_addresses
-from cookline.control.providers.container.image import RECIPES, recipe
+from cookline.control.providers.container.image import RECIPES, ensure, recipe
 from cookline.control.providers.container.network import RANGES, check_range, slices
 from cookline.control.providers.container.project import Project
-from cookline.control.providers.container.provider import check_settings
-from cookline.errors import UsageError
+from cookline.control.providers.container.settings import check_settings
+from cookline.errors import CommandError, DiskFull, RunError, UsageError
 
 
 def network(text: str) -> ipaddress.IPv4Network:
@@ -85,7 +86,13 @@ def test_a_name_that_could_be_a_path_is_refused(tmp_path: Path, name: str) -> No
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
-    [({"imgae": "debian-12"}, "did you mean 'image'"), ({"image": "debian12"}, "did you mean 'debian-12'")],
+    [
+        ({"packages": "nginx"}, "wants a list of names"),
+        ({"kind": "heavy"}, "the one kind is light"),
+        ({"kind": "light", "packages": ["nginx"]}, "a light host has no packages"),
+        ({"imgae": "debian-12"}, "did you mean 'image'"),
+        ({"image": "debian12"}, "did you mean 'debian-12'"),
+    ],
 )
 def test_wrong_settings_are_named_with_the_right_ones(settings: dict[str, str], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
@@ -106,3 +113,25 @@ def test_missing_programs_are_named_with_the_one_command_that_brings_them(
         requirements.require_programs("systemd-nspawn", "mmdebstrap")
     assert "systemd-nspawn, mmdebstrap" in caught.value.message
     assert caught.value.hint == "sudo apt-get install --yes mmdebstrap systemd-container"
+
+
+def test_a_full_disk_is_told_as_one_whoever_meets_it(tmp_path: Path) -> None:
+    said = CommandError("mmdebstrap", 25, stderr="E: write failed (28: No space left on device)")
+    for error in (OSError(errno.ENOSPC, "No space left on device"), said):
+        with (
+            pytest.raises(DiskFull, match=f"the disk of {tmp_path} is full: the image takes 300 MB") as caught,
+            requirements.room(tmp_path, "the image takes 300 MB"),
+        ):
+            raise error
+        assert "XDG_CACHE_HOME" in str(caught.value.hint)
+    with pytest.raises(PermissionError), requirements.room(tmp_path, "the image takes 300 MB"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_damaged_image_is_named_with_the_command_that_makes_room_for_a_new_one(tmp_path: Path) -> None:
+    image = tmp_path / "images" / recipe("debian-12").hash
+    image.mkdir(parents=True)
+    (image / "complete").touch()
+    with pytest.raises(RunError, match="the image debian-12 in the cache is damaged: rootfs/") as caught:
+        ensure("debian-12", tmp_path, lambda text: None)
+    assert f"sudo rm -r {image}" in str(caught.value.hint)

@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from cookline.control.providers.base import Progress
 from cookline.control.providers.container.project import lock
-from cookline.control.providers.container.requirements import require_programs, run, write
+from cookline.control.providers.container.requirements import NO_ROOM, require_programs, room, run, write
 from cookline.errors import CommandError, RunError, UsageError, did_you_mean
 
 BASE_PACKAGES = (
@@ -56,6 +57,15 @@ RECIPES = {
 }
 DEFAULT = "debian-12"
 
+# Where releases go when their time is over.
+ARCHIVE = "http://archive.debian.org/debian"
+
+# The end of the name of a directory that an image is built in.
+BUILDING = ".building"
+
+# Without these no host boots, and no package is found for it.
+PARTS = ("rootfs/lib/systemd/systemd", "rootfs/usr/sbin/sshd", "rootfs/var/lib/dpkg/status", "lists", "sources.list")
+
 # root: by key. ops: by key, sudo without a password. deployer: by key, sudo asks for the password "deployer".
 USERS = ("ops", "deployer")
 
@@ -91,6 +101,10 @@ class Image:
         return self.directory / "rootfs"
 
     @property
+    def complete(self) -> bool:
+        return (self.directory / "complete").exists()
+
+    @property
     def lists(self) -> Path:
         return self.directory / "lists"
 
@@ -115,26 +129,50 @@ def ensure(name: str, cache: Path, progress: Progress) -> Image:
     """The image called `name`, built where the cache does not hold it (20 to 40 s). One process builds, others wait for it."""
     wanted = recipe(name)
     image = Image(wanted.hash, cache / "images" / wanted.hash)
-    if (image.directory / "complete").exists():
+    if image.complete:
+        _check_whole(image, name)
         return image
     require_programs("mmdebstrap")
-    image.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock(image.directory.with_suffix(".lock")):
-        if not (image.directory / "complete").exists():
-            progress(f"building the image {name} once (about half a minute)")
-            _build(wanted, image, name)
+    with room(cache, f"the image {name} takes 300 MB"):
+        image.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with lock(image.directory.with_suffix(".lock")):
+            if not image.complete:
+                progress(f"building the image {name} once (about half a minute)")
+                _build(wanted, image, name)
     return image
 
 
+def _check_whole(image: Image, name: str) -> None:
+    """Something has cleaned up in the cache, or its disk is not well. Hosts may stand on it: nothing is done without a word."""
+    for part in PARTS:
+        path = image.directory / part
+        if not path.exists() or (path.is_file() and not path.stat().st_size):
+            raise RunError(
+                f"the image {name} in the cache is damaged: {part} is {'empty' if path.exists() else 'not there'}",
+                hint=f"sudo rm -r {image.directory}; then it is built anew, and hosts that stand on it are to be destroyed",
+            )
+
+
 def _build(wanted: Recipe, image: Image, name: str) -> None:
-    shutil.rmtree(image.directory, ignore_errors=True)  # of a build that was killed
-    image.directory.mkdir(mode=0o700)
+    """In a directory of its own that takes its place at the end: a build that was killed may have left children at work."""
+    for left in image.directory.parent.glob(f"{wanted.hash}.*{BUILDING}"):
+        shutil.rmtree(left, ignore_errors=True)
+    building = Image(wanted.hash, Path(tempfile.mkdtemp(prefix=f"{wanted.hash}.", suffix=BUILDING, dir=image.directory.parent)))
+    try:
+        _fill(wanted, building, name)
+        shutil.rmtree(image.directory, ignore_errors=True)
+        building.directory.rename(image.directory)
+    finally:
+        shutil.rmtree(building.directory, ignore_errors=True)
+
+
+def _fill(wanted: Recipe, image: Image, name: str) -> None:
     try:
         _bootstrap(wanted, image.rootfs)
     except CommandError as error:
         raise RunError(
-            f"the image {name} could not be built from Debian's {wanted.suite}: {error.message[-1500:]}",
-            hint="is deb.debian.org reachable? COOKLINE_DEBIAN_MIRROR names another mirror",
+            f"the image {name} could not be built from Debian's {wanted.suite}: {_reason(error.stderr)}",
+            hint=_mirror_hint(wanted, error.stderr),
         ) from None
     shutil.move(image.rootfs / "var/lib/apt/lists", image.lists)
     (image.rootfs / "var/lib/apt/lists/partial").mkdir(parents=True)
@@ -143,9 +181,25 @@ def _build(wanted: Recipe, image: Image, name: str) -> None:
     (image.directory / "complete").write_text(name + "\n")
 
 
+def _reason(output: str) -> str:
+    """Of a page of words those that say what went wrong."""
+    lines = [line.strip() for line in output.splitlines()]
+    signs = ("Err:", "E:", "dpkg: error", "W: Failed")
+    telling = [line for line in lines if (line.startswith(signs) and " failed" not in line) or NO_ROOM in line]
+    return "\n".join(dict.fromkeys(telling[:6] or lines[-6:]))
+
+
+def _mirror_hint(wanted: Recipe, output: str) -> str:
+    if any(sign in output for sign in ("404", "does not have a Release file")):
+        return f"the mirror has no {wanted.suite} (any more): COOKLINE_DEBIAN_MIRROR={ARCHIVE} has what Debian has put away"
+    return "is deb.debian.org reachable? COOKLINE_DEBIAN_MIRROR=http://HOST/debian names another mirror"
+
+
 def _bootstrap(wanted: Recipe, rootfs: Path) -> None:
-    options = ["--quiet", "--mode=root", "--variant=minbase", "--format=directory", "--skip=cleanup/apt/lists"]
+    options = ["--verbose", "--mode=root", "--variant=minbase", "--format=directory", "--skip=cleanup/apt/lists"]
     mirror = [url] if (url := os.environ.get("COOKLINE_DEBIAN_MIRROR")) else []
+    # what has been put away is signed, but its signatures say until when they are good
+    options += ['--aptopt=Acquire::Check-Valid-Until "false"'] if url == ARCHIVE else []
     run("mmdebstrap", *options, f"--include={','.join(wanted.packages)}", wanted.suite, str(rootfs), *mirror, timeout=900)
 
 

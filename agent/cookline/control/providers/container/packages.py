@@ -13,11 +13,15 @@ from pathlib import Path
 from cookline.control.providers.base import Progress
 from cookline.control.providers.container.image import Image
 from cookline.control.providers.container.project import lock
-from cookline.control.providers.container.requirements import require_programs, run, write
+from cookline.control.providers.container.requirements import require_programs, room, run, write
 from cookline.errors import CommandError, RunError, UsageError
 
 # 'http://deb.debian.org/.../haproxy_2.6.12-1%2bdeb12u2_amd64.deb' haproxy_2.6.12-1+deb12u2_amd64.deb 2038560 SHA256:ab..
 PRINTED = re.compile(r"^'([^']+)' (\S+\.deb) (\d+) (\S*)$", re.MULTILINE)
+
+# as dpkg-scanpackages writes them
+FILENAME = re.compile(r"^Filename: (\S+)$", re.MULTILINE)
+SIZE = re.compile(r"^Size: (\d+)$", re.MULTILINE)
 
 
 def ensure(image: Image, wanted: Sequence[str], cache: Path, progress: Progress) -> str:
@@ -28,11 +32,22 @@ def ensure(image: Image, wanted: Sequence[str], cache: Path, progress: Progress)
     files = [Path(name).absolute() for name in wanted if "/" in name]
     names = [name for name in wanted if "/" not in name]
     directory = cache / "packages" / _key(image, names, files)
-    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock(directory.with_suffix(".lock")):
-        if not (directory / "complete").exists():
-            _build(image, names, files, directory, progress)
+    with room(cache, f"packages for hosts are kept there ({', '.join(wanted)})"):
+        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with lock(directory.with_suffix(".lock")):
+            if not is_whole(directory):
+                _build(image, names, files, directory, progress)
     return str(directory)
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether the repository was made to its end, and each of its packages is still there in its whole length."""
+    try:
+        index = (directory / "Packages").read_text()
+        sizes = zip(FILENAME.findall(index), SIZE.findall(index), strict=True)
+        return (directory / "complete").exists() and all((directory / name).stat().st_size == int(size) for name, size in sizes)
+    except (OSError, ValueError):
+        return False
 
 
 def _key(image: Image, names: Sequence[str], files: Sequence[Path]) -> str:

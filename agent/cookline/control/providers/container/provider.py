@@ -17,7 +17,7 @@ from cookline.control.providers.container.light import LightMachine
 from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.network import Network
 from cookline.control.providers.container.project import Project, Record
-from cookline.control.providers.container.requirements import require_programs, require_root
+from cookline.control.providers.container.requirements import require_programs, require_root, room
 from cookline.control.providers.container.runtime import prepare_runtime, release_runtime
 from cookline.control.providers.container.settings import check_settings, image_of, kind_of, packages_of
 from cookline.errors import UsageError, did_you_mean
@@ -45,8 +45,11 @@ class ContainerProvider:
 
     def create(self, requests: Sequence[HostRequest], progress: Progress) -> list[Host]:
         if requests:
-            self._require()
-            self._create([request for request in requests if not self._up(request.name)], progress)
+            require_root()
+            coming = [request for request in requests if not self._up(request.name)]
+            self._require(self._programs(coming))
+            with room(self.project.directory, "hosts write there"):
+                self._create(coming, progress)
         return self.status(requests)
 
     def _create(self, requests: Sequence[HostRequest], progress: Progress) -> None:
@@ -142,9 +145,17 @@ class ContainerProvider:
         """What can be done to the host called `name`."""
         return Faults(self._machines([name])[0], self.network)
 
-    def _require(self) -> None:
+    def _require(self, more: Sequence[str] = ()) -> None:
         require_root()
-        require_programs("systemd-nspawn", "ip", "ssh-keygen", "setsid", "mount")
+        require_programs("systemd-nspawn", "ip", "ssh-keygen", "setsid", "mount", *more)
+
+    def _programs(self, coming: Sequence[HostRequest]) -> list[str]:
+        """What making these hosts takes beyond booting them: all that is missing is named at once."""
+        names = {image_of(request) for request in coming}
+        hashes = [image.recipe(name).hash for name in names if name in image.RECIPES]
+        unbuilt = not all(Image(each, self.cache / "images" / each).complete for each in hashes)
+        wishes = any(packages_of(request) for request in coming)
+        return ["mmdebstrap"] * unbuilt + ["apt-get", "dpkg-scanpackages"] * wishes
 
     def _up(self, name: str) -> bool:
         record = self.project.find(name)

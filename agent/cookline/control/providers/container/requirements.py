@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shlex
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cookline.errors import CommandError, UsageError
+from cookline.errors import CommandError, DiskFull, RunError, UsageError
 
 # program -> the Debian package that brings it
 PROGRAMS = {
@@ -21,27 +26,67 @@ PROGRAMS = {
     "dpkg-scanpackages": "dpkg-dev",
 }
 
+# as programs say it, see LC_ALL in `run`
+NO_ROOM = "No space left on device"
+
 # root's PATH lacks the sbin directories after `su`, and in some cron and CI environments
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+def is_root() -> bool:
+    return os.geteuid() == 0
+
+
 def require_root() -> None:
-    if os.geteuid() != 0:
+    """Raises UsageError with the same command under sudo, by its whole path: sudo looks for programs in places of its own."""
+    if not is_root():
         raise UsageError(
-            "the container provider needs root: it mounts overlays and makes network namespaces",
-            hint="run the same command with sudo",
+            "the container provider needs root: it mounts overlays and makes network namespaces", hint=_under_sudo()
         )
+
+
+def _under_sudo() -> str:
+    program = shutil.which(sys.argv[0])
+    if program is None:
+        return "run the same command with sudo"
+    words = [sys.executable, "-m", "cookline.cli"] if program.endswith(".py") else [os.path.abspath(program)]
+    return shlex.join(["sudo", *words, *sys.argv[1:]])
+
+
+def missing_programs(programs: Iterable[str] = PROGRAMS) -> list[str]:
+    return [program for program in programs if shutil.which(program, path=PATH) is None]
+
+
+def mending(missing: Iterable[str]) -> str:
+    """The one command that brings all of these programs."""
+    return f"sudo apt-get install --yes {' '.join(sorted({PROGRAMS[program] for program in missing}))}"
 
 
 def require_programs(*programs: str) -> None:
     """Raise UsageError naming every one of `programs` that is missing and the command that installs them all."""
-    missing = [program for program in programs if shutil.which(program, path=PATH) is None]
-    if missing:
-        packages = " ".join(sorted({PROGRAMS[program] for program in missing}))
+    if missing := missing_programs(programs):
         raise UsageError(
-            f"the container provider needs {', '.join(missing)}, which this machine does not have",
-            hint=f"sudo apt-get install --yes {packages}",
+            f"the container provider needs {', '.join(missing)}, which this machine does not have", hint=mending(missing)
         )
+
+
+@contextlib.contextmanager
+def room(directory: Path, needed: str) -> Iterator[None]:
+    """Around what fills `directory`. Raises DiskFull where its disk has no room; `needed` says how much it takes, and what."""
+    try:
+        yield
+    except (OSError, RunError) as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) if isinstance(error, OSError) else _says_full(str(error))
+        if not full:
+            raise
+        raise DiskFull(
+            f"the disk of {directory} is full: {needed}",
+            hint=f"make room there (`df -h {directory}`), or name another place: XDG_CACHE_HOME=/PATH",
+        ) from None
+
+
+def _says_full(text: str) -> bool:
+    return NO_ROOM in text or "enough free space" in text  # apt looks before it begins
 
 
 def run(*arguments: str, stdin: str = "", timeout: float = 60.0) -> str:
