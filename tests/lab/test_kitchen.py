@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from cookline.control.providers.container.provider import ContainerProvider
 from tests.lab.hosts import owned_directory
+from tests.lab.test_container_provider import NOTHING, traces
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("kitchen")]
 
@@ -27,11 +30,14 @@ class Kitchen:
     directory: Path
     folder: Path
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    @property
+    def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(ROOT / "agent"), *filter(None, sys.path)])
-        environment = {**os.environ, "COOKLINE_DIRECTORY": str(self.directory), "PYTHONPATH": path}
+        return {**os.environ, "COOKLINE_DIRECTORY": str(self.directory), "PYTHONPATH": path}
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "cookline.cli", "kitchen", *words]
-        done = subprocess.run(line, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(line, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -39,6 +45,16 @@ class Kitchen:
         done = self.run(*words)
         assert done.returncode == 0, f"{words} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def started(self, *words: str) -> subprocess.Popen[str]:
+        """The same in the background; its output and errors are one."""
+        line = [sys.executable, "-m", "cookline.cli", "kitchen", *words]
+        both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(line, cwd=self.folder, env=self.environment, text=True, **both)  # type: ignore[call-overload,no-any-return]
+
+    def root(self, name: str) -> Path:
+        """The disk of a host, as this machine sees it."""
+        return self.provider.project.host_directory(name) / "root"
 
     @property
     def provider(self) -> ContainerProvider:
@@ -66,9 +82,15 @@ def test_a_shipped_suite_passes_on_each_platform_and_leaves_nothing_behind(kitch
         names = [case.get("name") for case in suite]
         assert suite.get("failures") == "0" and names[:4] == ["create", "plan setup", "setup", "setup again"]
         assert "test_its_configuration_is_valid" in names
-    label = f"ck{kitchen.provider.project.identifier}"
-    for command in (["ip", "-o", "link"], ["ip", "netns"], ["findmnt", "--list"], ["find", "/sys/fs/cgroup", "-maxdepth", "4"]):
-        assert label not in subprocess.run(command, capture_output=True, text=True).stdout
+    assert traces(kitchen.provider.project.identifier) == NOTHING
+
+
+def wait_for(condition: Callable[[], bool], running: subprocess.Popen[str]) -> None:
+    """Until it holds; a command that ended before, or that takes a minute, fails the test."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert running.poll() is None and time.monotonic() < deadline, running.communicate()[0]
+        time.sleep(0.01)
 
 
 RECIPE = """\
@@ -81,7 +103,7 @@ def recipe(node: Node) -> None:
 """
 SUITE = """\
 platforms: [debian-12]
-suites: {default: {recipes: [web]}}
+suites: {default: {recipes: [web]}, calm: {recipes: ["web::calm"]}}
 """
 TEST = """\
 def test_the_file_says_{word}(host, instance, stack, snapshot):
@@ -101,25 +123,55 @@ def test_suites_that_must_fail_say_why_and_a_mended_one_passes(kitchen: Kitchen)
     kitchen.folder = book
 
     recipe.write_text(RECIPE.format(more='node.ensure(Execute("date > /tmp/when"))'))
+    (book / "recipes" / "calm.py").write_text(RECIPE.format(more=""))
     test.write_text(TEST.format(word="twice"))
-    restless = kitchen.run("test")
-    assert restless.returncode == 1
+    restless = kitchen.run("converge")
+    assert restless.returncode == 1 and "2 hosts: 1 good, 1 failed" in restless.stdout
     assert "the second converge must change nothing" in restless.stdout
     assert "Execute[date > /tmp/when] (cookbooks/web/recipes/default.py:6)" in restless.stdout
 
     recipe.write_text(RECIPE.format(more=""))
-    wrong = kitchen.run("verify")
+    wrong = kitchen.run("verify", "web-debian-12")
     assert wrong.returncode == 1 and "test_the_file_says_twice" in wrong.stdout
-    assert kitchen.good("exec", "web", "--", "cat /etc/told") == "once\n"
+    assert "test_the_file_says_twice" in kitchen.good("logs", "web-debian-12")
+    assert kitchen.good("exec", "web-debian", "--", "cat /etc/told") == "once\n"
 
     test.write_text(TEST.format(word="once"))
-    assert "1 tests passed" in kitchen.good("verify")
-    kitchen.good("fault", "reboot", "web")
-    assert kitchen.run("exec", "web", "--", "exit 7").returncode == 7
+    assert "1 test passed" in kitchen.good("verify", "web-debian-12")
+    kitchen.good("fault", "reboot", "web-debian-12")
+    assert kitchen.run("exec", "web-debian", "--", "exit 7").returncode == 7
     ssh = ["ssh", "-F", str(kitchen.directory / "kitchen" / "ssh_config"), "web-debian-12", "true"]
     assert subprocess.run(ssh, timeout=30).returncode == 0
     kitchen.good("destroy")
     assert "absent" in kitchen.good("list")
+
+
+def test_ctrl_c_stops_the_run_on_the_host_before_its_next_resource(kitchen: Kitchen) -> None:
+    kitchen.good("init", "web")
+    steps = 'node.ensure(Execute("touch /root/begun; until test -e /root/go; do sleep 0.1; done"))'
+    after = 'node.ensure(File("/root/after", "x"))'
+    recipe = kitchen.folder / "cookbooks/web/recipes/default.py"
+    recipe.write_text(RECIPE.format(more=f"{steps}\n    {after}"))
+    with kitchen.started("converge", "web-debian-12") as running:
+        wait_for(lambda: (kitchen.root("web-debian-12") / "root/begun").exists(), running)
+        busy = kitchen.run("destroy", "web-debian-12")
+        assert busy.returncode == 5 and "web-debian-12 is being worked on by process" in busy.stderr
+        running.send_signal(signal.SIGINT)
+        output = running.communicate(timeout=30)[0]
+    assert running.returncode == 130 and "interrupted" in output and "cookline kitchen destroy" in output
+    kitchen.good("exec", "web-debian-12", "--", "touch /root/go")
+    recipe.write_text(RECIPE.format(more=""))
+    kitchen.good("converge", "web-debian-12")  # it waits for the lock of the run that was stopped
+    assert kitchen.run("exec", "web-debian-12", "--", "test -e /root/after").returncode == 1
+
+
+def test_what_a_killed_command_left_is_destroyed(kitchen: Kitchen) -> None:
+    with kitchen.started("create", "--hosts", "2") as running:
+        wait_for(lambda: (kitchen.provider.project.host_directory("web1") / "root").exists(), running)
+        running.kill()
+    assert kitchen.run("list").stdout.count("it was not made to the end") == 2
+    assert kitchen.good("destroy") == "web1 is gone\nweb2 is gone\n"
+    assert traces(kitchen.provider.project.identifier) == NOTHING
 
 
 def test_plain_hosts_come_without_any_suite_and_have_a_fault_switch(kitchen: Kitchen) -> None:

@@ -136,6 +136,8 @@ def run_command(arguments: list[str], session: Session) -> int:
     enter(session)
     try:
         result = application(arguments).main(args=arguments or ["--help"], prog_name="cookline", standalone_mode=False)
+        if result == EXIT_INTERRUPTED:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else EXIT_OK
     except typer.Exit as ending:
         return ending.exit_code

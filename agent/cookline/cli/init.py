@@ -32,7 +32,7 @@ def init(
         raise UsageError(
             f"{root} has {', '.join(there)} already", hint="`cookline init NEW-DIRECTORY` makes a project elsewhere"
         )
-    written = [path for path, text in wanted.items() if _write(root / path, text)]
+    written = [path for path, text in wanted.items() if write(root / path, text)]
     if as_json:
         here.json({"directory": str(root), "stack": stack, "files": written})
         return
@@ -47,7 +47,7 @@ def _name_of(root: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", root.resolve().name).strip("-.") or "stack"
 
 
-def _write(path: Path, text: str) -> bool:
+def write(path: Path, text: str) -> bool:
     """Whether it was written; a file that is there stays as it is."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

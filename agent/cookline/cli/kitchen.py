@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cookline.cli.kitchen_hosts import execute, fault, login, logs, records_here, snapshot
+from cookline.cli.kitchen_project import diagnose, init
 from cookline.cli.options import AsJson
 from cookline.cli.render.kitchen import KitchenProgress, print_results
 from cookline.cli.render.table import table
@@ -19,8 +21,8 @@ from cookline.errors import UsageError, did_you_mean, overall_exit_code
 
 if TYPE_CHECKING:
     from cookline.kitchen.cases import Case
-    from cookline.kitchen.kitchen import Kitchen, Result
-    from cookline.kitchen.record import Records
+    from cookline.kitchen.kitchen import Kitchen
+    from cookline.kitchen.result import Result
 
 kitchen = typer.Typer(
     add_completion=False,
@@ -32,9 +34,9 @@ kitchen = typer.Typer(
 Patterns = Annotated[
     list[str] | None, typer.Argument(help="Hosts: a name, a part of one, or a pattern (nginx-*); all without.")
 ]
-Host = Annotated[str, typer.Argument(help="Name of a host of the kitchen, or a part that only one has.")]
 Parallel = Annotated[int, typer.Option("--parallel", "-p", help="Hosts that are worked on at once.")]
 JUnit = Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report to this file.")]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Begin nothing more after the first failure.")]
 Once = Annotated[bool, typer.Option("--once", help="Converge once; without it the second converge must change nothing.")]
 
 AT_ONCE = max(2, os.cpu_count() or 1)
@@ -48,7 +50,7 @@ def list_hosts(patterns: Patterns = None, as_json: AsJson = False) -> None:
     """
     from cookline.kitchen.cases import find_files, select
 
-    here, records = session(), _records()
+    here, records = session(), records_here()
     cases = _cases([]) if find_files(here.cwd) else []
     by_name = {case.name: case for case in cases}
     free = [record.name for record in records.all() if record.name not in by_name]
@@ -68,6 +70,9 @@ def list_hosts(patterns: Patterns = None, as_json: AsJson = False) -> None:
         )
     if as_json:
         here.json(rows)
+        return
+    if not rows:
+        here.say("there is no kitchen.yml here, nor in cookbooks/*/; `cookline kitchen init COOKBOOK` writes one")
         return
     columns = ("name", "suite", "platform", "provider", "address", "state")
     cells = [[*(row[column] for column in columns), (row["error"] or "").split("\n")[0][:60]] for row in rows]
@@ -94,13 +99,15 @@ def create(
         return
     if hosts < 1:
         raise UsageError("--hosts wants a number from 1 on")
-    here, records = session(), _records()
+    here, records = session(), records_here()
     from cookline.kitchen.hosts import Hosts
+    from cookline.kitchen.locks import holding
 
     names = [f"{name}{number}" for number in range(1, hosts + 1)]
     made = Hosts(records)
     settings = {"image": platform, "packages": package or []}
-    made.create([(each, "container", settings) for each in names], (lambda text: None) if as_json else here.say)
+    with holding(records, names):
+        made.create([(each, "container", settings) for each in names], (lambda text: None) if as_json else here.say)
     if as_json:
         here.json([dict(records.get(each).host) for each in names])
     else:
@@ -109,24 +116,34 @@ def create(
 
 @kitchen.command()
 def converge(
-    patterns: Patterns = None, parallel: Parallel = AT_ONCE, once: Once = False, junit: JUnit = None, as_json: AsJson = False
+    patterns: Patterns = None,
+    parallel: Parallel = AT_ONCE,
+    once: Once = False,
+    fail_fast: FailFast = False,
+    junit: JUnit = None,
+    as_json: AsJson = False,
 ) -> None:
     """Plan, run, and run again: the second run must change nothing, and the run must do what the plan has said.
 
     Example: cookline kitchen converge nginx-debian-12
     """
-    _go(patterns, "converge", as_json, parallel=parallel, again=not once, junit=junit)
+    _go(patterns, "converge", as_json, parallel=parallel, again=not once, fail_fast=fail_fast, junit=junit)
 
 
 @kitchen.command()
 def verify(
-    patterns: Patterns = None, parallel: Parallel = AT_ONCE, once: Once = False, junit: JUnit = None, as_json: AsJson = False
+    patterns: Patterns = None,
+    parallel: Parallel = AT_ONCE,
+    once: Once = False,
+    fail_fast: FailFast = False,
+    junit: JUnit = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the testinfra tests of cookbooks/NAME/tests on the hosts; what comes before that is done first.
 
     Example: cookline kitchen verify nginx
     """
-    _go(patterns, "verify", as_json, parallel=parallel, again=not once, junit=junit)
+    _go(patterns, "verify", as_json, parallel=parallel, again=not once, fail_fast=fail_fast, junit=junit)
 
 
 @kitchen.command()
@@ -135,6 +152,7 @@ def test(
     destroy: Annotated[str, typer.Option("--destroy", help="Whose hosts go afterwards: passing, always, never.")] = "passing",
     parallel: Parallel = AT_ONCE,
     once: Once = False,
+    fail_fast: FailFast = False,
     junit: JUnit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -148,8 +166,9 @@ def test(
         raise UsageError(f"--destroy is one of {', '.join(DESTROY)}, not {destroy!r}{did_you_mean(destroy, DESTROY)}")
     cases = _cases(patterns)
     with _progress(as_json) as progress:
-        worker = _kitchen(progress, parallel=parallel, again=not once)
-        results = worker.test(cases, destroy)
+        worker = _kitchen(progress, parallel=parallel, again=not once, fail_fast=fail_fast)
+        with _telling_what_stays(cases):
+            results = worker.test(cases, destroy)
     _end(results, as_json, junit)
 
 
@@ -160,70 +179,16 @@ def destroy_hosts(patterns: Patterns = None, as_json: AsJson = False) -> None:
     Example: cookline kitchen destroy
     """
     from cookline.kitchen.cases import select
-    from cookline.kitchen.hosts import Hosts
 
-    records = _records()
-    names = select([record.name for record in records.all()], patterns or [])
     here = session()
-    Hosts(records).destroy(names, (lambda text: None) if as_json else here.say)
+    made = [record.name for record in records_here().all()]
+    if not made:
+        here.json({"destroyed": []}) if as_json else here.say("the kitchen has no hosts")
+        return
+    with _progress(as_json) as progress:
+        names = _kitchen(progress).destroy(select(made, patterns or []))
     if as_json:
         here.json({"destroyed": names})
-
-
-@kitchen.command()
-def login(host: Host) -> None:
-    """Open a shell on a host.
-
-    Example: cookline kitchen login nginx-debian-12
-    """
-    line = _ssh(_one(host))
-    session().close()
-    os.execvp(line[0], line)
-
-
-@kitchen.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-def execute(host: Host, command: Annotated[list[str], typer.Argument(help="What is run there, by its shell.")]) -> None:
-    """Run a command on a host; its exit status is this command's.
-
-    Example: cookline kitchen exec nginx-debian-12 -- systemctl status nginx
-    """
-    import subprocess
-
-    given = command[1:] if command[0] == "--" else command
-    words = given[0] if len(given) == 1 else shlex.join(given)
-    done = subprocess.run(
-        [*_ssh(_one(host)), words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
-    )
-    session().terminal.out(done.stdout)
-    session().terminal.error(done.stderr)
-    raise typer.Exit(done.returncode)
-
-
-@kitchen.command()
-def fault(
-    word: Annotated[str, typer.Argument(metavar="FAULT", help="partition, heal, freeze, thaw, power-cut, boot, reboot.")],
-    host: Host,
-) -> None:
-    """Do to a host what happens to hosts in real life; heal, thaw and boot mend it.
-
-    Example: cookline kitchen fault partition web1
-    """
-    from cookline.kitchen.hosts import Hosts
-
-    name = _one(host)
-    Hosts(_records()).fault(word, name)
-    session().say(f"{name}: {word}")
-
-
-@kitchen.command()
-def snapshot(stack: Annotated[str, typer.Argument(help="A pushed stack, by name or by its file.")]) -> None:
-    """Print what the hosts of a stack are told of each other, for `snapshot: FILE` of a suite.
-
-    Trim it to what the recipes look at. Values of secrets are not in it. Example: cookline kitchen snapshot shop > shop.json
-    """
-    from cookline.kitchen.stack_hosts import snapshot_of_stack
-
-    session().json(snapshot_of_stack(session().directory, stack))
 
 
 # -- what they share ---------------------------------------------------------------------------------------------------
@@ -232,8 +197,22 @@ def snapshot(stack: Annotated[str, typer.Argument(help="A pushed stack, by name 
 def _go(patterns: Sequence[str] | None, phase: str, as_json: bool, *, junit: Path | None = None, **options: Any) -> None:
     cases = _cases(patterns)
     with _progress(as_json) as progress:
-        results = _kitchen(progress, **options).go(cases, phase)
+        worker = _kitchen(progress, **options)
+        with _telling_what_stays(cases):
+            results = worker.go(cases, phase)
     _end(results, as_json, junit)
+
+
+@contextlib.contextmanager
+def _telling_what_stays(cases: Sequence[Case]) -> Iterator[None]:
+    """After Ctrl-C: nothing goes on by itself, and what was made is there still."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        staying = [case.name for case in cases if records_here().has(case.name)]
+        if staying:
+            session().warn(f"{', '.join(staying)} may be half done: go on with it, or `cookline kitchen destroy`")
+        raise
 
 
 def _end(results: Sequence[Result], as_json: bool, junit: Path | None) -> None:
@@ -269,22 +248,6 @@ def _progress(as_json: bool) -> KitchenProgress:
     return KitchenProgress(session(), quiet=as_json)
 
 
-def _records() -> Records:
-    from cookline.kitchen.record import Records
-
-    return Records(session().directory / "kitchen")
-
-
-def _one(pattern: str) -> str:
-    from cookline.kitchen.cases import select
-    from cookline.kitchen.hosts import Hosts
-
-    found = [record.name for record in _records().all()]
-    names = select(found, [pattern]) if found else []
-    if len(names) > 1:
-        raise UsageError(f"{pattern!r} means {len(names)} hosts: {', '.join(names)}", hint="name one of them")
-    return names[0] if names else Hosts(_records()).known(pattern).name
-
-
-def _ssh(name: str) -> list[str]:
-    return ["ssh", "-F", str(session().directory / "kitchen" / "ssh_config"), name]
+for command in (init, diagnose, login, logs, fault, snapshot):
+    kitchen.command()(command)
+kitchen.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(execute)

@@ -85,10 +85,65 @@ def test_hello_is_said(host: Host) -> None:
     assert host.file("/etc/hello").contains("Online")
 """
 
-GITIGNORE = """\
-# cookline's own records and generated secrets
-.cookline/
+SUITE = """\
+# `cookline kitchen test {name}`: on each platform a host from nothing, converged twice, looked at by the files in tests/.
+# What shall be otherwise on your machine alone stands in kitchen.local.yml.
+# The hosts have no way out: what their apt is to install stands here.
+# providers: {{container: {{packages: [nginx]}}}}
+platforms: [debian-11, debian-12, debian-13]
+suites:
+  default:
+    recipes: {{setup: [{name}]}}
+    # attributes: {{{name}: {{..}}}}
+    # The rest of the stack, which is only told of: node.stack.instances(layer="app")
+    # snapshot: {{instances: {{app1: {{layers: [app]}}}}}}
 """
+
+SUITE_TEST = '''\
+"""What the host must look like afterwards. testinfra's `host` has .service(..), .socket(..), .file(..), .run(..) and more."""
+
+
+def test_no_unit_has_failed(host):
+    assert host.check_output("systemctl --failed --plain --no-legend") == ""
+'''
+
+NEW_COOKBOOK = """\
+name: {name}
+version: 0.1.0
+depends: []
+supports: [debian]
+attributes: {{}}
+"""
+
+NEW_RECIPE = '''\
+"""{name}: what it does, in a line."""
+
+from cookline import File, Node
+
+
+def recipe(node: Node) -> None:
+    node.ensure(File("/etc/{name}.conf", "# managed by cookline\\n"))
+'''
+
+GITIGNORE = """\
+# cookline's own records and generated secrets; what is otherwise on one machine alone
+.cookline/
+kitchen.local.yml
+"""
+
+
+def suite_files(cookbook: str) -> dict[str, str]:
+    """Path to text, for the suite of a cookbook: kitchen.yml and a first test."""
+    test = f"tests/test_{cookbook.replace('-', '_').replace('.', '_')}.py"
+    return {"kitchen.yml": SUITE.format(name=cookbook), test: SUITE_TEST}
+
+
+def cookbook_files(cookbook: str) -> dict[str, str]:
+    """Path to text, for a cookbook that is not there yet."""
+    return {
+        "cookbook.yml": NEW_COOKBOOK.format(name=cookbook),
+        "recipes/default.py": NEW_RECIPE.format(name=cookbook),
+    }
 
 
 def files(name: str) -> dict[str, str]:
@@ -99,5 +154,6 @@ def files(name: str) -> dict[str, str]:
         "cookbooks/hello/recipes/default.py": RECIPE,
         "cookbooks/hello/templates/hello.j2": TEMPLATE,
         "cookbooks/hello/tests/test_hello.py": TEST,
+        "cookbooks/hello/kitchen.yml": SUITE.format(name="hello"),
         ".gitignore": GITIGNORE,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -17,6 +18,8 @@ from cookline.kitchen.record import Record, Records
 FAULTS = ("partition", "heal", "freeze", "thaw", "power-cut", "boot", "reboot")
 
 Say = Callable[[str], None]
+# What is said of a host between the first step of its making and the last.
+UNFINISHED = "it was not made to the end"
 
 
 class Hosts:
@@ -40,16 +43,29 @@ class Hosts:
 
     def create(self, wanted: Iterable[tuple[str, str, Mapping[str, Any]]], say: Say) -> None:
         """Bring up hosts, given as (name, provider, settings), those of one provider together."""
-        self.records.prepare()
         groups: dict[str, list[HostRequest]] = {}
         for name, provider, settings in wanted:
             groups.setdefault(provider, []).append(HostRequest(name, settings))
+            if not self.records.has(name):
+                # before anything is made: a process that is killed on the way leaves nothing that nobody knows of
+                self.records.save(Record(name, provider=provider, settings=settings, error=UNFINISHED))
         for provider, requests in groups.items():
             for host in self.provider(provider).create(requests, say):
                 record = self.records.get(host.name)
                 state = "created" if record.state == "absent" else record.state
-                self.records.save(replace(record, state=state, provider=provider, host=asdict(host), error=None, exit_code=0))
+                self.records.save(replace(record, state=state, host=asdict(host), error=None, exit_code=0))
         self.write_ssh_config()
+
+    def check(self, name: str, provider: str, settings: Mapping[str, Any]) -> None:
+        """Raises UsageError when a host that was made is not what is asked for now."""
+        record = self.records.get(name)
+        hint = f"cookline kitchen destroy {name}"
+        if self.records.has(name) and record.provider != provider:
+            raise UsageError(f"{name} was made by the provider {record.provider}, not {provider}", hint=hint)
+        if record.state != "absent":
+            other = sorted(key for key in {*settings, *record.settings} if settings.get(key) != record.settings.get(key))
+            if other:
+                raise UsageError(f"{name} was made with other settings: {', '.join(other)} changed since", hint=hint)
 
     def is_running(self, name: str, settings: Mapping[str, Any]) -> bool:
         """Whether a host that was made still runs: the machine may have been restarted since."""
@@ -123,12 +139,14 @@ def ssh_config(hosts: Iterable[Host], known_hosts: Sequence[Path]) -> str:
     files = " ".join(f'"{path}"' for path in known_hosts)
     # OpenSSH's first choice of key exchange costs 0.1 s more on each login
     options = {"UserKnownHostsFile": files, "BatchMode": "yes", "LogLevel": "ERROR", "KexAlgorithms": "^curve25519-sha256"}
+    # a host behind a pulled cable is told of in ten seconds, not in two minutes
+    options |= {"ConnectTimeout": "10", "ServerAliveInterval": "10"}
     return "\n".join([*lines, "Host *", *(f"  {name} {value}" for name, value in options.items())]) + "\n"
 
 
 def write(path: Path, text: str) -> None:
     """For its owner alone, whole or not at all."""
-    staged = path.with_name(f"{path.name}.new")
+    staged = path.with_name(f"{path.name}.{os.getpid()}.new")  # two commands may write it at once
     staged.touch(mode=0o600)
     staged.write_text(text)
     staged.replace(path)

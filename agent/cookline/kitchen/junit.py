@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
-from cookline.kitchen.kitchen import Result
+from cookline.kitchen.result import Result
 
 # XML 1.0 has no place for these, not even escaped; output of hosts may hold them.
 UNSTORABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,27 @@ def verify(
         output = process.communicate()[0]
     passed = process.returncode in (0, NOTHING_COLLECTED)
     return Verified(passed, output, time.monotonic() - begun, read_report(report))
+
+
+class Running:
+    """Tests that run now, of many hosts; `end` ends them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def verify(self, tests: Sequence[Path], what: Mapping[str, Any], directory: Path, name: str) -> Verified:
+        return verify(tests, what, directory, name, started=self._note)
+
+    def _note(self, process: subprocess.Popen[str]) -> None:
+        with self._lock:
+            self._processes = [*(each for each in self._processes if each.poll() is None), process]
+
+    def end(self) -> None:
+        with self._lock:
+            for process in self._processes:
+                if process.poll() is None:
+                    process.terminate()
 
 
 def read_report(path: Path) -> list[tuple[str, float, str | None]]:

@@ -26,6 +26,9 @@ def test_an_example_of_a_test_without_a_host_passes(name):
 def test_each_command_that_is_named_exists_and_each_that_exists_is_named():
     commands = set(typer.main.get_command(kitchen).commands)
     named = set(
-        re.findall(r"(?:cookline kitchen |`)(list|create|converge|verify|test|login|exec|destroy|fault|snapshot)\b", TEXT)
+        re.findall(
+            r"(?:cookline kitchen |`)(list|create|converge|verify|test|login|exec|destroy|fault|snapshot|init|diagnose|logs)\b",
+            TEXT,
+        )
     )
     assert named == commands

@@ -12,7 +12,7 @@ from cookline.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from cookline.cli.session import Session
-    from cookline.kitchen.kitchen import Result
+    from cookline.kitchen.result import Result
 
 
 class KitchenProgress:
@@ -36,30 +36,59 @@ class KitchenProgress:
 
 
 def _line(event: Mapping[str, Any]) -> str | None:
+    # what a plan says is looked at when the run does otherwise
+    if str(event.get("step", "")).startswith("plan ") and event.get("kind") not in ("failed", "run_finished"):
+        return None
+    return _whole_line(event)
+
+
+def _whole_line(event: Mapping[str, Any]) -> str | None:
     kind = event.get("kind")
     if kind == "said":
         return printable(event.get("text"))
     if kind == "phase":
-        return str(event.get("phase"))
+        # the way to the tests, setup, takes no time
+        return None if event.get("phase") == "setup" else str(event.get("phase"))
     if kind == "verified":
-        return f"{event.get('tests')} tests {'passed' if event.get('passed') else 'run, not all of them passed'}"
+        number = int(event.get("tests") or 0)
+        return f"{number} test{'' if number == 1 else 's'} {'passed' if event.get('passed') else 'run, not all of them passed'}"
     if kind == "run_finished":
         seconds = float(event.get("seconds") or 0.0)
         return f"{event.get('step')}: {(line_of(event) or '').strip()}  ({seconds:.2f} s)"
-    # what a plan says is looked at when the run does otherwise
-    if str(event.get("step", "")).startswith("plan ") and kind != "failed":
-        return None
     return line_of(event)
 
 
+def logged_line(event: Mapping[str, Any], begun: float) -> str | None:
+    """An event of a log with the seconds since the log began; differences and the words of the tests are shown too."""
+    if event.get("kind") == "phase_failed":
+        text: str | None = f"failed: {printable(event.get('error'))}"
+    else:
+        text = _whole_line(event)
+    if text is None:
+        return None
+    more = printable(event.get("diff") or event.get("output") or "").strip("\n")
+    return f"{float(event['time']) - begun:7.2f}  {text}" + (f"\n{indented(more, ' ' * 13)}" if more else "")
+
+
 def print_results(session: Session, results: Sequence[Result]) -> None:
-    """Failures in full, then a line for each host."""
+    """Failures in full, then a line for each host, then the totals."""
     for result in results:
         if result.error:
             session.say(f"\n{result.name} failed:\n{indented(printable(result.error), '  ')}")
     session.say("")
     width = max((len(result.name) for result in results), default=0)
     for result in results:
-        word = result.state if result.exit_code == EXIT_OK else f"failed (it stays {result.state})"
-        passed = sum(check.failure is None for check in result.checks)
-        session.say(f"{result.name.ljust(width)}  {word}  {passed} of {len(result.checks)} checks  {result.seconds:.1f} s")
+        session.say(f"{result.name.ljust(width)}  {_ending(result)}")
+    failed = sum(result.error is not None for result in results)
+    skipped = sum(result.skipped is not None for result in results)
+    if len(results) > 1:
+        counts = [f"{len(results) - failed - skipped} good", f"{failed} failed"] + ([f"{skipped} skipped"] if skipped else [])
+        session.say(f"{len(results)} hosts: {', '.join(counts)}")
+
+
+def _ending(result: Result) -> str:
+    if result.skipped:
+        return f"skipped: {result.skipped}"
+    word = result.state if result.exit_code == EXIT_OK else f"failed (it stays {result.state})"
+    passed = sum(check.failure is None for check in result.checks)
+    return f"{word}  {passed} of {len(result.checks)} checks  {result.seconds:.1f} s"
