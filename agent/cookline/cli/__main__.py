@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
+import signal
 import sys
 
 # What is imported stays; looking it through after every 700 objects, as by default, takes 20 ms of a command.
@@ -16,6 +18,9 @@ def main() -> None:
     status = through_server(sys.argv[1:])
     if status is None:
         gc.set_threshold(*COLLECT_AFTER)
+        # where every thread is, on the error stream, and on it goes: Ctrl-\\ on a terminal, SIGUSR1 as for the agent
+        for number in (signal.SIGQUIT, signal.SIGUSR1):
+            faulthandler.register(number)
         from cookline.cli.app import run_command
         from cookline.cli.session import Session, Terminal
 
