@@ -71,12 +71,12 @@ class Run:
 
 
 class Controller:
-    """One controller: connections and the trees of one cookbook called `test`."""
+    """One controller: connections and the trees of one cookbook called `test`. `imports` stand before the recipe."""
 
-    def __init__(self, target: Target, recipe: str, files: Mapping[str, str] | None = None) -> None:
+    def __init__(self, target: Target, recipe: str, files: Mapping[str, str] | None = None, *, imports: str = IMPORTS) -> None:
         self.target = target
         self.pool = Pool()
-        contents = {"recipes/default.py": IMPORTS + textwrap.dedent(recipe), **(files or {})}
+        contents = {"recipes/default.py": imports + textwrap.dedent(recipe), **(files or {})}
         self.tree = Tree.of_contents({path: text.encode() for path, text in contents.items()})
 
     def conversation(self, run: Run | None = None, reconnect_for: float = 60.0) -> Conversation:

@@ -76,7 +76,8 @@ class Status:
 
 def with_stanza(text: str, name: str, stanza: str) -> str:
     """The status file's text with the stanza of a package replaced, or left out when it is empty."""
-    kept = [each for each in text.split("\n\n") if each.strip() and not each.startswith(f"Package: {name}\n")]
+    stanzas = (each.strip("\n") for each in text.split("\n\n"))
+    kept = [each for each in stanzas if each and not each.startswith(f"Package: {name}\n")]
     return "\n\n".join([*kept, *([stanza] if stanza else [])]) + "\n"
 
 

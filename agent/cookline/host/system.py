@@ -13,6 +13,7 @@ import os
 import signal
 import stat as stat_module
 import time
+from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -46,6 +47,8 @@ ENVIRONMENT = {
 }
 # Backups kept of a file that is overwritten (features R9: backup 5).
 BACKUPS_KEPT = 5
+# What the kernel says of a path at which nothing is, a link that leads to itself too.
+NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class PlanWrite(CooklineError):
@@ -109,7 +112,9 @@ class System:
         try:
             with open(path, "rb") as file:
                 return file.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except OSError as error:
+            if error.errno not in (*NOTHING_THERE, errno.EISDIR):
+                raise
             return None
 
     def status(self, path: str) -> Optional[FileStatus]:
@@ -140,7 +145,9 @@ class System:
         """The sorted names in a directory; empty when there is none."""
         try:
             return sorted(os.listdir(path))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in NOTHING_THERE:
+                raise
             return []
 
     def has_bus(self) -> bool:
@@ -149,9 +156,35 @@ class System:
 
         return dbus.available()
 
+    def real_path(self, path: str) -> str:
+        """The path behind all links, whether something stands there or not."""
+        return os.path.realpath(path)
+
+    def exists(self, path: str) -> bool:
+        """Whether anything stands at `path` itself, a link that leads nowhere too."""
+        return os.path.lexists(path)
+
+    # -- what only a plan has an answer to -----------------------------------------------------------------------------
+
+    is_plan = False
+    planned_units: Mapping[str, Optional[bool]] = MappingProxyType({})
+
     def brought_by(self, path: Optional[str]) -> str:
         """The package that a plan expects to bring this path; outside of a plan there is none."""
         return ""
+
+    def unforeseen(self, path: Optional[str] = None) -> str:
+        """The resource before this one that may bring something at `path` (None: anything at all) which the plan does not
+        know of; the empty string when there is none, as always outside of a plan."""
+        return ""
+
+    def unforeseen_account(self, name: str) -> str:
+        """The resource before this one that may make a user or group of this name, as `unforeseen`."""
+        return ""
+
+    def in_plan(self, path: str) -> bool:
+        """Whether something before would put what stands at `path`; never so outside of a plan."""
+        return False
 
     # -- programs --------------------------------------------------------------------------------------------------
 

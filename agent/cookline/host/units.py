@@ -81,11 +81,19 @@ def find(host: System, name: str) -> Optional[Unit]:
     """The unit, loaded or only on disk; None when there is no such unit."""
     name = real_name(host, name)
     unit = loaded(host).get(name)
+    if name in host.planned_units:
+        return _as_planned(name, host.planned_units[name])
     if unit is not None and unit.load != "not-found":
         return unit
     if unit_file(host, name) is None and (unit is not None or not _generated(host, name)):
         return None
     return Unit(name, "loaded", "inactive", "dead", "")
+
+
+def _as_planned(name: str, running: Optional[bool]) -> Optional[Unit]:
+    if running is None:
+        return None
+    return Unit(name, "loaded", "active" if running else "inactive", "running" if running else "dead", "")
 
 
 def _generated(host: System, name: str) -> bool:
@@ -108,6 +116,8 @@ def unit_file(host: System, name: str) -> Optional[str]:
 
 def file_state(host: System, name: str) -> str:
     """systemd's own word: enabled, disabled, static, masked, generated, ..; empty for an unknown unit."""
+    if host.planned_units.get(name, True) is None:
+        return ""
     if not host.has_bus():
         return host.query(["systemctl", "is-enabled", name]).stdout.strip()
     try:
@@ -117,12 +127,13 @@ def file_state(host: System, name: str) -> str:
 
 
 def enabled(host: System, name: str) -> bool:
-    """Whether a link of `systemctl enable` stands, or a generator says so; a masked unit is not."""
+    """Whether a link of `systemctl enable` stands, or a generator says so; a masked unit is not, nor one whose file is gone."""
     if masked(host, name):
         return False
-    if real_name(host, name) in host.remember("enabled units", lambda: _enabled(host)):
+    there = unit_file(host, name) is not None
+    if there and real_name(host, name) in host.remember("enabled units", lambda: _enabled(host)):
         return True
-    if unit_file(host, name) is not None:
+    if there:
         return False
     state = file_state(host, name)
     return _starts_by_rc(host, name) if state == "generated" else state in ("enabled", "enabled-runtime")
@@ -152,6 +163,29 @@ def _enabled(host: System) -> Set[str]:
 def masked(host: System, name: str) -> bool:
     """Whether the unit is a link to /dev/null."""
     return any(host.link_target(f"{directory}/{name}") == "/dev/null" for directory in LINK_PATHS)
+
+
+def wanting_links(host: System, name: str) -> List[str]:
+    """The links that `systemctl enable` would make, as the [Install] section of the unit's file says."""
+    path = unit_file(host, name)
+    text = (host.read(path) or b"").decode("utf-8", "replace") if path else ""
+    links = []
+    for key, words in re.findall(r"^\s*(WantedBy|RequiredBy|Alias)\s*=\s*(.*)$", text.partition("[Install]")[2], re.MULTILINE):
+        suffix = {"WantedBy": ".wants", "RequiredBy": ".requires"}.get(key)
+        links += [f"{LINK_PATHS[0]}/{word}{suffix}/{name}" if suffix else f"{LINK_PATHS[0]}/{word}" for word in words.split()]
+    return links
+
+
+def standing_links(host: System, name: str) -> List[str]:
+    """The links that `systemctl disable` would remove."""
+    found = []
+    for entry in host.listing(LINK_PATHS[0]):
+        path = f"{LINK_PATHS[0]}/{entry}"
+        if entry.endswith((".wants", ".requires")):
+            found += [f"{path}/{name}"] if name in host.listing(path) else []
+        elif entry != name and os.path.basename(host.link_target(path) or "") == name:
+            found.append(path)
+    return found
 
 
 def needs_daemon_reload(host: System, name: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 from cookline.errors import CookbookError, ResourceError
 from cookline.host import system
 from cookline.host.apt import NOT_FOUND
+from cookline.host.overlay import Overlay
 from cookline.host.resources.base import CannotKnow, Changes, Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
@@ -113,12 +114,11 @@ def test_missing_parent_is_named(tmp_path: Path) -> None:
 
 
 def test_plan_names_an_owner_that_nobody_would_create(tmp_path: Path) -> None:
-    plan = System(apply=False)
+    plan = Overlay()
     wanted = File(str(tmp_path / "x"), "x", owner="nobody-at-all")
-    plan.known["planned"] = []
     with pytest.raises(ResourceError, match="no user 'nobody-at-all'"):
         wanted.current(plan)
-    plan.known["planned"] = ["Package[postgresql]"]
+    plan.cannot_foresee("Package[postgresql]")
     assert wanted.current(plan) == {"exists": False}
 
 
@@ -203,12 +203,12 @@ def test_only_complaints_about_the_unit_itself_count() -> None:
 
 def test_plan_cannot_know_a_line_of_a_file_that_is_written_before(tmp_path: Path) -> None:
     (tmp_path / "conf").write_text("a\n")
-    plan = System(apply=False)
+    plan = Overlay()
     wanted = LineInFile(str(tmp_path / "conf"), "a")
-    plan.known["planned"] = ["Package[nginx]"]
+    plan.cannot_foresee("Package[nginx]")
     assert wanted.current(plan) == {"line": "a"}
-    plan.known["planned"] = [f"Template[{tmp_path}/conf]"]
-    with pytest.raises(CannotKnow, match="would change"):
+    plan.put_unknown(str(tmp_path / "conf"), f"RemoteFile[{tmp_path}/conf]", "file")
+    with pytest.raises(CannotKnow, match="is brought by RemoteFile"):
         wanted.current(plan)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import pytest
 from cookline.errors import ResourceError
 from cookline.host import accounts, deb, dpkg
 from cookline.host.overlay import Overlay
-from cookline.host.resources.base import Resource, differences
+from cookline.host.resources.absent import Absent
+from cookline.host.resources.base import CannotKnow, Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
 from cookline.host.resources.group import Group
 from cookline.host.resources.line_in_file import LineInFile
 from cookline.host.resources.link import Link
 from cookline.host.resources.user import User
-from cookline.host.system import PlanWrite
+from cookline.host.run.guards import skip_reason
+from cookline.host.system import PlanWrite, System
 
 
 @pytest.fixture
@@ -107,3 +110,69 @@ def test_status_of_a_planned_package(host: Overlay) -> None:
     assert dpkg.status(host).find("planned") == dpkg.Installed("planned", "installed", "2.0", "all")
     host.edit(dpkg.STATUS, lambda text: dpkg.with_stanza(text, "planned", ""))
     assert dpkg.status(host).find("planned") is None
+
+
+def test_two_planned_packages_stand_beside_each_other(host: Overlay) -> None:
+    stanza = "Package: {}\nStatus: install ok installed\nVersion: 2.0\nArchitecture: all"
+    for name in ("planned-a", "planned-b", "planned-c"):
+        host.edit(dpkg.STATUS, functools.partial(dpkg.with_stanza, name=name, stanza=stanza.format(name)))
+    assert all(dpkg.status(host).find(f"planned-{name}") for name in "abc")
+
+
+def test_a_directory_that_is_made_anew_is_empty(host: Overlay, tmp_path: Path) -> None:
+    (tmp_path / "old" / "sub").mkdir(parents=True)
+    (tmp_path / "old" / "sub" / "file").write_text("x")
+    assert plan(host, Directory(f"{tmp_path}/old", exists=False, recursive=True))
+    assert plan(host, Directory(f"{tmp_path}/old"))
+    assert host.listing(f"{tmp_path}/old") == [] and host.read(f"{tmp_path}/old/sub/file") is None
+    assert plan(host, Directory(f"{tmp_path}/old/sub"))
+    assert host.read(f"{tmp_path}/old/sub/file") is None
+
+
+def test_links_on_the_way_are_followed_planned_and_real(host: Overlay, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "standing").symlink_to("real")
+    assert plan(host, Link(f"{tmp_path}/planned", f"{tmp_path}/standing"))
+    assert plan(host, File(f"{tmp_path}/planned/file", content="x"))
+    for way in ("real", "standing", "planned"):
+        assert plan(host, File(f"{tmp_path}/{way}/file", content="x")) == {}
+    assert host.real_path(f"{tmp_path}/planned/../standing/./file") == f"{tmp_path}/real/file"
+
+
+def test_links_that_lead_to_themselves_are_an_error_with_the_path(host: Overlay, tmp_path: Path) -> None:
+    assert plan(host, Link(f"{tmp_path}/a", f"{tmp_path}/b")) and plan(host, Link(f"{tmp_path}/b", f"{tmp_path}/a"))
+    with pytest.raises(ResourceError, match=f"{tmp_path}/a/file leads through links that lead to themselves"):
+        host.read(f"{tmp_path}/a/file")
+
+
+def test_a_link_that_leads_to_itself_can_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "a")
+    absent = Absent(f"{tmp_path}/a")
+    changes = differences(absent.current(System()), absent.desired())
+    assert absent.inverse(System(), changes) == Link(f"{tmp_path}/a", f"{tmp_path}/a")
+    absent.apply(System(), changes)
+    assert not (tmp_path / "a").is_symlink()
+
+
+def test_what_is_not_foreseen_reaches_as_far_as_it_can(host: Overlay, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "tree")
+    host.cannot_foresee("Git[tree]", f"{tmp_path}/tree")
+    assert host.unforeseen(f"{tmp_path}/link/file") == "Git[tree]" and host.unforeseen() == ""
+    with pytest.raises(CannotKnow, match=r"Git\[tree\] before it may bring it"):
+        Directory(f"{tmp_path}/tree/sub").current(host)
+    assert Directory(f"{tmp_path}/other").current(host) == {"exists": False}
+    host.cannot_foresee("Package[shop]", spares=("/srv",), scripts="adduser --system shop")
+    assert (host.unforeseen("/srv/x"), host.unforeseen("/etc/x")) == ("", "Package[shop]")
+    assert (host.unforeseen_account("shop"), host.unforeseen_account("sho")) == ("Package[shop]", "")
+
+
+def test_guards_are_asked_of_the_machine_as_it_will_be(host: Overlay, tmp_path: Path) -> None:
+    path = f"{tmp_path}/flag"
+    assert skip_reason(File("/x", "", only_if=f"test -e {path}"), host) == f"only_if `test -e {path}` is not so"
+    assert plan(host, File(path, content="x"))
+    for guard in (f"test -e {path}", f"[ -f {path} ]", f"! test -d {path}", f"test ! -L {path}"):
+        assert skip_reason(File("/x", "", only_if=guard), host) is None, guard
+    assert skip_reason(File("/x", "", only_if="true"), host) is None
+    host.names.append(f"File[{path}]")
+    with pytest.raises(CannotKnow, match="may depend on File"):
+        skip_reason(File("/x", "", only_if=f"grep -q x {path}"), host)

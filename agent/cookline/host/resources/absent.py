@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import mounts
 from cookline.host.paths import STATE_DIRECTORY
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
@@ -46,6 +45,8 @@ class Absent(Resource):
 
     def current(self, host: System) -> State:
         status = host.status(self.path)
+        if status is None and host.unforeseen(self.path):
+            raise CannotKnow(f"nothing is at {self.path} yet; {host.unforeseen(self.path)} before it may bring something")
         return dict(ABSENT) if status is None else {"exists": status.kind}
 
     def desired(self) -> State:
@@ -64,6 +65,9 @@ class Absent(Resource):
         """A file, a link or an empty directory comes back; a tree does not."""
         return None if host.listing(self.path) and host.link_target(self.path) is None else path_as_it_is(host, self.path)
 
+    def below(self) -> Optional[str]:
+        return self.path
+
     def watched_paths(self) -> List[str]:
         return [self.path]
 
@@ -80,7 +84,7 @@ def refuse_protected(kind: str, path: str) -> str:
 
 def remove_tree(host: System, path: str) -> None:
     """Remove a directory with all that is in it. Raises ResourceError when it leads to the system or another file system."""
-    real = os.path.realpath(path)
+    real = host.real_path(path)
     try:
         refuse_protected("cookline", real)
     except ResourceUsageError as error:

@@ -165,7 +165,6 @@ class AptRepository(Resource):
 
     def predict(self, host: Overlay, changes: Changes) -> None:
         self._write(host)
-        host.cannot_foresee(self.name)
 
     def _read_lists(self, host: System) -> None:
         dpkg.wait_for_locks(host)

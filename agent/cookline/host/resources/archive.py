@@ -97,7 +97,7 @@ class Archive(Resource):
         if not self.exists:
             return {"exists": bool(self._record())}
         if self.creates is not None:
-            state: State = {"created": host.status(self.creates) is not None}
+            state: State = {"created": host.exists(self.creates)}
         else:
             record = self._record()
             state = {
@@ -114,13 +114,14 @@ class Archive(Resource):
         """Raises CannotKnow in a plan where an earlier resource brings the archive, ResourceError where nobody does."""
         if getattr(self, "_offline", False):
             return
-        planned = [] if host.apply else host.known.get("planned") or []
-        there = host.status(self._archive_path()) is not None
-        if not there and not planned:
+        path = self._archive_path()
+        if host.in_plan(path):
+            raise CannotKnow(f"{self.source} is brought by something before it")
+        if not host.exists(path):
+            if host.unforeseen(path):
+                raise CannotKnow(f"{self.source} does not exist yet; {host.unforeseen(path)} before it may bring it")
             hint = f"put a RemoteFile({self.source!r}, ..) before {self.name}"
             raise ResourceError(f"{self.source} does not exist", hint=hint)
-        if not there or wanted.get("archive", "") is None or any(name.endswith(f"[{self.source}]") for name in planned):
-            raise CannotKnow(f"{self.source} is brought by something before it")
 
     def _damaged(self, record: Mapping[str, Any]) -> List[str]:
         """Members that are missing or were written to since."""
@@ -175,16 +176,25 @@ class Archive(Resource):
         return Archive(self.path, exists=False) if fresh else None
 
     def predict(self, host: Overlay, changes: Changes) -> None:
-        if self.exists:
+        if not self.exists:
+            self._remove(host, self._record().get("members", {}))
+        elif host.in_plan(self._archive_path()) or not host.exists(self._archive_path()):
             self._make_directory(host)
-        host.cannot_foresee(self.name)
+            host.cannot_foresee(self.name, self.path)
+        else:
+            from cookline.host.resources import archive_foresight
+
+            self._make_directory(host)
+            uid, gid = (max(number, 0) for number in self._numbers(host))
+            archive_foresight.unpacks(host, self._archive_path(), self.path, strip=self.strip, uid=uid, gid=gid)
+        host.settle(self.name, self.desired(), self.path)
 
     def _numbers(self, host: System) -> Tuple[int, int]:
         uid, gid = uid_and_gid(host, self.owner, self.group)
         return -1 if uid is None else uid, -1 if gid is None else gid
 
     def _make_directory(self, host: System) -> None:
-        status = host.status(os.path.realpath(self.path))
+        status = host.status(host.real_path(self.path))
         if status is None:
             host.make_directory(self.path, parents=True)
             host.change_owner(self.path, *self._numbers(host))
@@ -261,6 +271,9 @@ class Archive(Resource):
         status = host.status(self.path)
         if not self.exists and status is not None and status.kind == "directory" and not host.listing(self.path):
             host.remove(self.path)
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [self.creates] if self.creates is not None else [self.path]

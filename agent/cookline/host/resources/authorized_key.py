@@ -87,10 +87,16 @@ class AuthorizedKey(Resource):
     def _account(self, host: System) -> accounts.Account:
         account = accounts.users(host).get(self.user)
         if account is None:
-            if not host.apply and host.known.get("planned"):
-                raise CannotKnow(f"there is no user {self.user!r} yet; something before it would make the account")
+            if host.unforeseen():
+                raise CannotKnow(f"there is no user {self.user!r} yet; {host.unforeseen()} before it may make the account")
             raise ResourceError(f"there is no user {self.user!r} on this host", hint=f"put User({self.user!r}) before")
         return account
+
+    def _require_home(self, host: System, account: accounts.Account) -> None:
+        if host.status(account.home) is None:
+            raise ResourceError(
+                f"{account.home}, the home of {self.user!r}, does not exist", hint=f"put Directory({account.home!r}) before"
+            )
 
     def desired(self) -> State:
         if not self.exists:
@@ -100,10 +106,7 @@ class AuthorizedKey(Resource):
     def apply(self, host: System, changes: Changes) -> None:
         account = self._account(host)
         path = f"{account.home}/.ssh/{FILE}"
-        if host.status(account.home) is None:
-            raise ResourceError(
-                f"{account.home}, the home of {self.user!r}, does not exist", hint=f"put Directory({account.home!r}) before"
-            )
+        self._require_home(host, account)
         with host.change("write", path), _opened(account.home, account) as directory:
             old = _read(directory, path)
             _write(directory, self._edited(old), account)
@@ -122,6 +125,7 @@ class AuthorizedKey(Resource):
         from cookline.host.overlay import Node
 
         account = self._account(host)
+        self._require_home(host, account)
         directory = f"{account.home}/.ssh"
         for path, kind in ((directory, "directory"), (f"{directory}/{FILE}", "file")):
             found = host.status(path)

@@ -118,6 +118,10 @@ class Resource(Declared):
         """
         self.apply(host, changes)
 
+    def below(self) -> Optional[str]:
+        """The path that all its work stays below; None when it may reach anywhere. A plan goes by it."""
+        return None
+
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         """A unified diff for the report, made before `apply`; None when the changes say it all."""
         return None

@@ -107,6 +107,7 @@ class CaCertificate(FileBacked):
         own = {name: change for name, change in changes.items() if name != "trusted"}
         if own:
             super().apply(host, own)
+        host.settle(self.name, self.desired(), self.path)
 
     def declaration(self) -> Any:
         return {"authority": self.authority, "exists": self.exists, "file": super().declaration()}

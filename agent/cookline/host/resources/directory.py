@@ -6,7 +6,7 @@ import os
 from typing import Any, List, Optional
 
 from cookline.errors import ResourceError
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import (
     Owner,
     absolute_path,
@@ -49,9 +49,11 @@ class Directory(Resource):
     def current(self, host: System) -> State:
         status = host.status(self.path)
         if status is not None and status.kind == "link" and self.exists:
-            status = host.status(os.path.realpath(self.path))
+            status = host.status(host.real_path(self.path))
         if status is None:
             check_names(self, host)
+            if host.unforeseen(self.path):
+                raise CannotKnow(f"{self.path} does not exist yet; {host.unforeseen(self.path)} before it may bring it")
             return dict(ABSENT)
         if status.kind != "directory":
             return {"exists": self.exists is False, "kind": status.kind}
@@ -61,7 +63,7 @@ class Directory(Resource):
         return {"exists": True, **desired_ownership(self)} if self.exists else dict(ABSENT)
 
     def apply(self, host: System, changes: Changes) -> None:
-        target = os.path.realpath(self.path)
+        target = host.real_path(self.path)
         status = host.status(target)
         if status is not None and status.kind != "directory":
             raise ResourceError(f"{self.path} is a {status.kind}, not a directory", hint=f"remove it before {self.name}")
@@ -96,6 +98,9 @@ class Directory(Resource):
         if not self.exists and host.listing(self.path):
             return None
         return path_as_it_is(host, self.path)
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [self.path]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
@@ -64,12 +63,9 @@ class EditedFile(Resource):
 
     def _look_at_plan(self, host: System, content: Optional[bytes]) -> None:
         """In a plan, what an earlier resource would write decides. Raises CannotKnow."""
-        planned: List[str] = [] if host.apply else host.known.get("planned") or []
-        writer = next((name for name in planned if name.endswith(f"[{self.path}]") or f"[{self.path}: " in name), None)
-        if writer is not None:
-            raise CannotKnow(f"{writer} would change {self.path} before it")
-        if content is None and planned and not self.create:
-            raise CannotKnow(f"{self.path} does not exist yet; something before it would bring it")
+        cause = host.unforeseen(self.path) if content is None else ""
+        if cause and not self.create:
+            raise CannotKnow(f"{self.path} does not exist yet; {cause} before it may bring it")
 
     def desired(self) -> State:
         return {self.part: self.wanted() if self.exists else None}
@@ -83,13 +79,16 @@ class EditedFile(Resource):
         restore_context(host, self.path)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        return path_as_it_is(host, os.path.realpath(self.path))
+        return path_as_it_is(host, host.real_path(self.path))
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         content = host.read(self.path)
         if self.sensitive or (content is None and not self.create):
             return None
         return unified_diff(self.path, content or b"", encoded(self.edited(decoded(content or b""))))
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [self.path]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+import contextlib
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from cookline.errors import ResourceUsageError
+from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 # Seconds (features R17).
 TIMEOUT = 3600.0
@@ -58,7 +62,7 @@ class Execute(Resource):
 
     def current(self, host: System) -> State:
         if self.creates is not None:
-            return {"created": host.status(self.creates) is not None}
+            return {"created": host.exists(self.creates)}
         return {"executed": False}
 
     def desired(self) -> State:
@@ -76,6 +80,13 @@ class Execute(Resource):
             umask=int(self.umask, 8) if isinstance(self.umask, str) else self.umask,
             timeout=self.timeout or TIMEOUT,
         )
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """What it creates will be there; what else the command does, nobody knows."""
+        host.cannot_foresee(self.name)
+        if self.creates is not None and not host.exists(self.creates):
+            with contextlib.suppress(ResourceError):  # it may make the directory around it too
+                host.put_unknown(self.creates, self.name)
 
     def watched_paths(self) -> List[str]:
         return [self.creates] if self.creates is not None else []

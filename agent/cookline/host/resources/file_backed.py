@@ -30,6 +30,9 @@ class FileBacked(Resource):
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         return self.file().inverse(host, changes)
 
+    def below(self) -> Optional[str]:
+        return self.file().path
+
     def watched_paths(self) -> List[str]:
         return self.file().watched_paths()
 

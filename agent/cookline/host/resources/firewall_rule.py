@@ -170,6 +170,7 @@ class FirewallRule(Resource):
         require_program(host, "nft", "nftables", self.name)
         rules = self._edited(host)
         host.write(FILE, ruleset(rules).encode(), mode="0600") if rules else host.remove(FILE)
+        host.settle(self.name, self.desired(), None)
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         if self.sensitive or "rule" not in changes:

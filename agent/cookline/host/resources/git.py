@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Any, Dict, Iterator, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host import accounts
@@ -13,6 +13,9 @@ from cookline.host.resources.base import CannotKnow, Changes, Resource, State, f
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.programs import find_program, require_program
 from cookline.host.system import Completed, System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TIMEOUT = 600.0
@@ -68,8 +71,8 @@ class Git(Resource):
             if host.status(self.path) is not None and host.listing(self.path):
                 return {"repository": "something else", "revision": None, "modified": []}
             return {"repository": None, "revision": None, "modified": None}
-        if find_program(host, "git") is None and not host.apply and host.known.get("planned"):
-            raise CannotKnow("git is not installed yet; something before it may bring it")
+        if find_program(host, "git") is None and host.unforeseen("/usr/bin/git"):
+            raise CannotKnow(f"git is not installed yet; {host.unforeseen('/usr/bin/git')} before it may bring it")
         require_program(host, "git", "git", self.name)
         return self._read(host)
 
@@ -219,6 +222,23 @@ class Git(Resource):
             if self.user is not None:
                 os.fchown(file.fileno(), accounts.uid_of(host, self.user), -1)
         return path
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        if not self.exists:
+            self._remove(host)
+            return
+        if changes.get("repository", (None,))[0] == "something else":
+            raise ResourceError(f"{self.path} holds something that is no clone", hint=f"remove it before {self.name}")
+        self._resolve(host)
+        if host.status(self.path) is None:
+            host.make_directory(self.path, parents=True)
+            if self.user is not None:
+                host.change_owner(self.path, accounts.uid_of(host, self.user), accounts.users(host)[self.user].gid)
+        host.cannot_foresee(self.name, self.path)
+        host.settle(self.name, self.desired(), self.path)
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [f"{self.path}/.git/HEAD"]

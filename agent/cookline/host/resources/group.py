@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from cookline.errors import ResourceUsageError
 from cookline.host import accounts
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.system import System
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ class Group(Resource):
 
     def current(self, host: System) -> State:
         found = accounts.groups(host).get(self.group)
+        cause = host.unforeseen_account(self.group) if found is None else ""
+        if cause:
+            raise CannotKnow(f"group {self.group} does not exist yet; {cause} before it may make it")
         return dict(ABSENT) if found is None else {"exists": True, "gid": found.gid, "members": sorted(found.members)}
 
     def desired(self) -> State:

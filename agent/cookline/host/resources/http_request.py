@@ -12,6 +12,8 @@ from cookline.host.system import System
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
 
+    from cookline.host.overlay import Overlay
+
 TIMEOUT = 30.0
 # As many as browsers follow in a second; more are a loop.
 MAX_REDIRECTS = 5
@@ -71,6 +73,9 @@ class HttpRequest(Resource):
             raise ResourceError(f"{self.url} answered {status}, not {wanted}:\n{answer[:1000]}")
         if self.expect is not None and self.expect not in answer:
             raise ResourceError(f"{self.url} answered {status}, but without {self.expect!r}:\n{answer[:1000]}")
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """What is asked of a server changes nothing that a resource of this host looks at."""
 
     def _ask(self) -> Tuple[int, str]:
         """Status and text of the last answer. Raises ResourceError when there is none."""

@@ -116,7 +116,8 @@ class KernelModule(Resource):
             if name in changes:
                 self._put(host, name, self.desired())
         if "loaded" in changes:
-            host.cannot_foresee(self.name)
+            host.cannot_foresee(self.name, "/proc/sys")
+            host.settle(self.name, self.desired(), None)
 
     def watched_paths(self) -> List[str]:
         return list(self._paths().values())

@@ -6,7 +6,7 @@ import os
 from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
@@ -35,6 +35,8 @@ class Link(Resource):
     def current(self, host: System) -> State:
         status = host.status(self.path)
         if status is None:
+            if not self.exists and host.unforeseen(self.path):
+                raise CannotKnow(f"{self.path} does not exist yet; {host.unforeseen(self.path)} before it may bring it")
             return dict(ABSENT)
         if status.kind != "link":
             return {"exists": True, "kind": status.kind}
@@ -57,6 +59,9 @@ class Link(Resource):
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         return path_as_it_is(host, self.path)
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [self.path]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host.accounts import user_name
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import (
     Owner,
     absolute_path,
@@ -58,16 +57,12 @@ class ManagedFile(Resource):
         """The desired content; asked for only when it is written or shown."""
         raise NotImplementedError
 
-    def target(self) -> str:
-        """The file itself, behind links."""
-        return os.path.realpath(self.path)
-
     def current(self, host: System) -> State:
         status = host.status(self.path)
         if status is not None and status.kind == "link" and self.exists:
-            status = host.status(self.target())
+            status = host.status(host.real_path(self.path))
         if status is None:
-            check_names(self, host)
+            self._look_at_plan(host)
             return dict(ABSENT)
         if status.kind not in ("file", "link"):
             return {"exists": True, "kind": status.kind}
@@ -78,6 +73,13 @@ class ManagedFile(Resource):
             check_names(self, host)
         return state
 
+    def _look_at_plan(self, host: System) -> None:
+        """A file that is to go, or whose content is not given, may be brought by what comes before. Raises CannotKnow."""
+        check_names(self, host)
+        cause = host.unforeseen(self.path) if not self.exists or self.content_sha256 is None else ""
+        if cause:
+            raise CannotKnow(f"{self.path} does not exist yet; {cause} before it may bring it")
+
     def desired(self) -> State:
         if not self.exists:
             return dict(ABSENT)
@@ -85,7 +87,7 @@ class ManagedFile(Resource):
         return {"exists": True, **content, **desired_ownership(self)}
 
     def apply(self, host: System, changes: Changes) -> None:
-        status = host.status(self.target())
+        status = host.status(host.real_path(self.path))
         if status is not None and status.kind != "file":
             raise ResourceError(f"{self.path} is a {status.kind}, not a file", hint=f"remove it before {self.name}")
         if self.exists and status is not None:
@@ -95,7 +97,7 @@ class ManagedFile(Resource):
         elif status is None or "content" in changes:
             self._write(host)
         else:
-            apply_ownership(self, host, self.target(), changes)
+            apply_ownership(self, host, host.real_path(self.path), changes)
 
     def _refuse_foreign_link(self, host: System, target: FileStatus) -> None:
         """A user's link to somebody else's file is not followed, as root would write where that user must not."""
@@ -115,7 +117,7 @@ class ManagedFile(Resource):
         content = b"" if self.content_sha256 is None else self.content_bytes()
         check = self._verifier(host) if self.verify else None
         host.write(self.path, content, mode=self.mode, uid=uid, gid=gid, verify=check, backup=self.backup)
-        restore_context(host, self.target())
+        restore_context(host, host.real_path(self.path))
 
     def _verifier(self, host: System) -> Callable[[str], None]:
         return verifier(host, self.path, self.verify, self.timeout)
@@ -126,7 +128,10 @@ class ManagedFile(Resource):
         return unified_diff(self.path, host.read(self.path) or b"", self.content_bytes())
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        return path_as_it_is(host, self.target() if self.exists else self.path)
+        return path_as_it_is(host, host.real_path(self.path) if self.exists else self.path)
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [self.path]

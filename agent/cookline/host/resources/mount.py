@@ -117,6 +117,7 @@ class Mount(Resource):
             host.write(mounts.FSTAB, mounts.content(table))
         if self.exists and self.mounted:
             self._prepare(host)
+        host.settle(self.name, self.desired(), mounts.FSTAB)
 
     def _is_another(self, changes: Changes) -> bool:
         """Whether the old line named another device or type."""

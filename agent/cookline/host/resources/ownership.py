@@ -73,7 +73,7 @@ def uid_and_gid(host: System, owner: Owner, group: Owner) -> "tuple[Optional[int
 
 def check_names(owned: Owned, host: System) -> None:
     """In a plan with nothing planned before, an owner that nobody would create is an error now. Raises ResourceError."""
-    if not host.apply and host.known.get("planned") == []:
+    if host.is_plan and not host.unforeseen():
         uid_and_gid(host, owned.owner, owned.group)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple, Union
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+(?::[a-z0-9-]+)?")
+# Where packages put nothing of their own (Debian Policy 9.1, FHS 3.0): a plan need not fear what their scripts do there.
+SPARED = ("/srv", "/home", "/usr/local", "/mnt", "/media", "/root")
 # How the field is named that says whether a package is held.
 HELD = "{}: held"
 
@@ -120,20 +121,18 @@ class Package(Resource):
     def predict(self, host: Overlay, changes: Changes) -> None:
         """dpkg's status afterwards, and the files of packages whose archives are at hand; their scripts may do more."""
         if dnf.is_used(host):
-            host.cannot_foresee(self.name)
+            host.cannot_foresee(self.name, spares=SPARED)
             return
-        from cookline.host import deb
+        from cookline.host.resources import package_foresight
 
-        stanza = "Package: {name}\nStatus: {held} ok installed\nVersion: {version}\nArchitecture: all"
         names = [name for name in self.all_names if name in changes]
-        held = "hold" if self.held else "install"
-        for name in names:
-            added = stanza.format(name=name, held=held, version=self.version or "planned") if self.exists else ""
-            host.edit(dpkg.STATUS, functools.partial(dpkg.with_stanza, name=name, stanza=added))
-        if self.exists:
-            for name, archive in deb.archives(host, names).items():
-                host.bring(name, deb.entries(host, archive))
-        host.cannot_foresee(self.name)
+        if names and self.exists:
+            scripts = package_foresight.installs(host, names, self.version, recommends=self.recommends)
+            host.cannot_foresee(self.name, spares=SPARED, scripts=scripts)
+        elif names:
+            package_foresight.removes(host, names, purge=self.purge)
+        if self.held is not None:
+            package_foresight.holds(host, self.all_names, self.held)
 
     def watched_paths(self) -> List[str]:
         return [dpkg.STATUS]

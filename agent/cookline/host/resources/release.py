@@ -284,6 +284,9 @@ class Release(Resource):
                 host.make_link(current, before)
             raise
 
+    def below(self) -> Optional[str]:
+        return str(self.directory)
+
     def watched_paths(self) -> List[str]:
         return [f"{self.directory}/current"]
 

@@ -88,7 +88,7 @@ class RemoteDirectory(Resource):
             return {"exists": host.status(self.path) is not None}
         if not self.exists:
             return {name: None if host.status(f"{self.path}/{name}") is None else "file" for name in self.files}
-        status = host.status(os.path.realpath(self.path))
+        status = host.status(host.real_path(self.path))
         state: State = {"exists": status is not None and status.kind == "directory"}
         for name, copy in self._each():
             seen = copy.current(host)
@@ -145,7 +145,7 @@ class RemoteDirectory(Resource):
         """The directory and its parents, down from the top; a link on the way could lead anywhere."""
         status = host.status(path)
         if status is not None and status.kind == "link" and path == self.path:
-            status = host.status(os.path.realpath(path))
+            status = host.status(host.real_path(path))
         if status is not None and status.kind != "directory":
             raise ResourceError(f"{path} is a {status.kind}, not a directory", hint=f"remove it before {self.name}")
         if status is not None:
@@ -186,6 +186,9 @@ class RemoteDirectory(Resource):
         diffs = [copy.diff(host, {"content": changes[copy.path[len(self.path) + 1 :]]}) for copy in changed[:MOST_DIFFS]]
         return "\n".join(each for each in diffs if each) or None
 
+    def below(self) -> Optional[str]:
+        return self.path
+
     def watched_paths(self) -> List[str]:
         return [f"{self.path}/{name}" for name in self.files] if self.exists else [self.path]
 
@@ -212,6 +215,6 @@ class Copy(ManagedFile):
         from cookline.host.resources.base import differences
 
         wanted = self
-        if self.mode is None and host.status(self.target()) is None:
+        if self.mode is None and host.status(host.real_path(self.path)) is None:
             wanted = self.replace(mode="0755" if os.access(self.source, os.X_OK) else "0644")
         wanted.apply(host, differences(wanted.current(host), wanted.desired()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence, Tuple, Union
 from urllib.parse import urlsplit
 
 from cookline.errors import ResourceError, ResourceUsageError
@@ -13,6 +13,9 @@ from cookline.host.resources.base import CannotKnow, Changes, State, field
 from cookline.host.resources.managed_file import ManagedFile
 from cookline.host.resources.ownership import restore_context, uid_and_gid
 from cookline.host.system import System
+
+if TYPE_CHECKING:
+    from cookline.host.overlay import Overlay
 
 # As much as an application's archive may unpack to.
 MAX_BYTES = 4 * 1024**3
@@ -76,7 +79,7 @@ class RemoteFile(ManagedFile):
     def _compared(self, host: System) -> str:
         """SERVED, or what is wrong with the file that stands there. In a plan raises CannotKnow when no server answers."""
         try:
-            digest = download.file_hash(self.target())
+            digest = download.file_hash(host.real_path(self.path))
         except OSError:  # in a plan, what is only planned to stand there
             return "missing"
         known = self._download().known()
@@ -113,11 +116,23 @@ class RemoteFile(ManagedFile):
         check = self._verifier(host) if self.verify else None
         with open(fetching.partial, "rb") as content:
             host.write(self.path, content, mode=self.mode, uid=uid, gid=gid, verify=check, backup=self.backup)
-        restore_context(host, self.target())
+        restore_context(host, host.real_path(self.path))
         with host.change("note the source of", self.path):
             fetching.remember(source, digest)
             fetching.drop()
         self._set(_fetched=digest)
+
+    def predict(self, host: Overlay, changes: Changes) -> None:
+        """The file with its mode and owner; what is in it, the server knows."""
+        if not self.exists or not {"exists", "content"} & set(changes):
+            super().predict(host, changes)
+            return
+        old = host.status(host.real_path(self.path))
+        uid, gid = uid_and_gid(host, self.owner, self.group)
+        kept = (old.mode, old.uid, old.gid) if old is not None else ("0644", 0, 0)
+        values = {"mode": self.mode or kept[0], "uid": kept[1] if uid is None else uid, "gid": kept[2] if gid is None else gid}
+        host.put_unknown(host.real_path(self.path), self.name, "file", **values)
+        host.settle(self.name, self.desired(), self.path)
 
     def _fetch(self, fetching: download.Download) -> Tuple[Dict[str, Any], str]:
         """From the first mirror that has it. Raises ResourceError that tells what each of them answered."""

@@ -46,10 +46,10 @@ class Service(Resource):
 
     def current(self, host: System) -> State:
         unit = units.find(host, self.unit_name)
-        if unit is None and not host.apply:
+        if unit is None and host.is_plan:
             self._not_there_in_plan(host)
         package = host.brought_by(units.unit_file(host, self.unit_name))
-        if package:
+        if package and self.unit_name not in host.planned_units:
             raise CannotKnow(f"package {package} brings unit {self.unit_name}, and may start and enable it")
         state: State = {}
         if self.running is not None:
@@ -61,10 +61,10 @@ class Service(Resource):
         return state
 
     def _not_there_in_plan(self, host: System) -> None:
-        planned = host.known.get("planned")
-        if planned:
-            raise CannotKnow(f"unit {self.unit_name} does not exist yet; a package or unit file before it would bring it")
-        if planned is not None and (self.running or self.enabled):
+        cause = host.unforeseen()
+        if cause:
+            raise CannotKnow(f"unit {self.unit_name} does not exist yet; {cause} before it may bring it")
+        if self.running or self.enabled:
             raise units.unknown(host, self.unit_name)
 
     def desired(self) -> State:
@@ -92,7 +92,17 @@ class Service(Resource):
         return Service(self.unit, **{name: before for name, (before, _) in changes.items()})
 
     def predict(self, host: Overlay, changes: Changes) -> None:
-        """Nothing that another resource reads."""
+        """The links of systemctl, and whether the unit runs."""
+        name = units.real_name(host, self.unit_name)
+        self._refuse_impossible(host, changes)
+        if self.masked is False and units.masked(host, name):
+            host.remove(f"{units.LINK_PATHS[0]}/{name}")
+        if "enabled" in changes:
+            switch_on(host, name) if self.enabled else switch_off(host, name)
+        if self.running is not None:
+            host.planned_units[name] = self.running
+        if "masked" in changes and self.masked:
+            host.make_link(f"{units.LINK_PATHS[0]}/{name}", "/dev/null")
 
     def _refuse_impossible(self, host: System, changes: Changes) -> None:
         name = self.unit_name
@@ -109,3 +119,18 @@ class Service(Resource):
         up = [f"/run/systemd/units/invocation:{self.unit_name}"] if self.running is not None else []
         places = ("/etc/systemd/system", "/etc/systemd/system/multi-user.target.wants")
         return up + [f"{place}/{self.unit_name}" for place in places]
+
+
+def switch_on(host: Overlay, name: str) -> None:
+    """What `systemctl enable` would leave, for a plan."""
+    for link in units.wanting_links(host, name):
+        directory = link.rpartition("/")[0]
+        if host.status(directory) is None:
+            host.make_directory(directory)
+        host.make_link(link, units.unit_file(host, name) or "")
+
+
+def switch_off(host: Overlay, name: str) -> None:
+    """What `systemctl disable` would leave, for a plan."""
+    for link in units.standing_links(host, name):
+        host.remove(link)

@@ -99,6 +99,7 @@ class SwapFile(Resource):
         if "fstab" in changes:
             table = mounts.edited(mounts.fstab(host), 0, self.path, self._line() if self.exists else None)
             host.write(mounts.FSTAB, mounts.content(table))
+        host.settle(self.name, self.desired(), self.path)
 
     def _make(self, host: System) -> None:
         """Made beside its place and renamed when it is whole. Every block is there, as swap files must have no holes."""

@@ -65,7 +65,7 @@ class Sysctl(Resource):
 
     def _read_live(self, host: System) -> Optional[str]:
         found = host.read(self.live_path)
-        if found is None and not host.apply and host.known.get("planned"):
+        if found is None and host.unforeseen(self.live_path):
             raise CannotKnow(
                 f"there is no {self.live_path} yet; a module of the kernel that something before loads may bring it"
             )
@@ -122,9 +122,14 @@ class Sysctl(Resource):
         return Sysctl(self.key, file if file is not None else live, live=live is not None, exists=file is not None)
 
     def predict(self, host: Overlay, changes: Changes) -> None:
+        from cookline.host.overlay import Node
+
         if "live" in changes and host.status(self.live_path) is None:
             raise self._unknown()
-        host.write(self.path, self._text(), mode="0644") if self.exists else host.remove(self.path)
+        if "live" in changes:
+            host.put(self.live_path, Node("file", load=lambda: f"{self.value}\n".encode()))
+        if "file" in changes:
+            host.write(self.path, self._text(), mode="0644") if self.exists else host.remove(self.path)
 
     def watched_paths(self) -> List[str]:
         return [self.path]

@@ -147,6 +147,9 @@ class SystemdTimer(Resource):
     def predict(self, host: Overlay, changes: Changes) -> None:
         for unit in self._units().values():
             unit.predict(host, {})
+        if self.exists:
+            switch = self._switch()
+            switch.predict(host, {"running": (None, True), "enabled": (None, True)})
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         if self.sensitive or not self.exists:

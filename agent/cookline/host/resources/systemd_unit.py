@@ -12,6 +12,7 @@ from cookline.host.resources.base import Changes, field
 from cookline.host.resources.file import File
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.managed_file import ManagedFile
+from cookline.host.resources.service import switch_off
 from cookline.host.system import System
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class SystemdUnit(FileBacked):
             host.run(["systemctl", "reset-failed", "--", self.unit], ok=None)
 
     def predict(self, host: Overlay, changes: Changes) -> None:
+        if not self.exists:
+            switch_off(host, self.unit)
+            host.planned_units[self.unit] = None
+        elif host.planned_units.get(self.unit, True) is None:
+            del host.planned_units[self.unit]
         self.file().apply(host, changes)
 
 

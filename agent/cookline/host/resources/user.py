@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import accounts
-from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner
 from cookline.host.system import System
 from cookline.protocol import content_hash
@@ -77,6 +76,7 @@ class User(Resource):
     def current(self, host: System) -> State:
         account = accounts.users(host).get(self.user)
         if account is None:
+            self._look_at_plan(host)
             return dict(ABSENT)
         state: State = {"exists": True, "uid": account.uid, "shell": account.shell, "home": account.home}
         state["comment"] = account.comment
@@ -87,6 +87,12 @@ class User(Resource):
         if self._shadowed():
             state.update(self._shadow(host))
         return state
+
+    def _look_at_plan(self, host: System) -> None:
+        """What comes before may make the account, as packages do. Raises CannotKnow."""
+        cause = host.unforeseen_account(self.user)
+        if cause:
+            raise CannotKnow(f"user {self.user} does not exist yet; {cause} before it may make it")
 
     def _shadowed(self) -> bool:
         return self.password_hash is not None or self.locked is not None or self.expires is not None
@@ -154,36 +160,28 @@ class User(Resource):
         return User(self.user, **{name: before for name, (before, _) in changes.items() if name in names})
 
     def predict(self, host: Overlay, changes: Changes) -> None:
-        from cookline.host.overlay import Node
+        from cookline.host.resources import user_foresight
 
-        known = accounts.users(host)
-        old = known.get(self.user)
-        number = old.uid if old else accounts.free_number(each.uid for each in known.values())
-        uid = number if self.uid is None else self.uid
-        if self.exists and old is None and self.group is None and self.user not in accounts.groups(host):
-            host.edit("/etc/group", lambda text: accounts.with_line(text, self.user, f"{self.user}:x:{uid}:"))
-        gid = old.gid if old and self.group is None else accounts.gid_of(host, self.group or self.user) if self.exists else 0
-        home = self.home or (old.home if old else f"/home/{self.user}")
-        comment, shell = self.comment or (old.comment if old else ""), self.shell or (old.shell if old else "/bin/sh")
-        line = f"{self.user}:x:{uid}:{gid}:{comment}:{home}:{shell}" if self.exists else None
-        host.edit("/etc/passwd", lambda text: accounts.with_line(text, self.user, line))
-        if self.exists and old is None and self._creates_home() and host.status(home) is None:
-            host.put(home, Node("directory", "0755", uid, gid))
-        for name in self.groups if self.exists else ():
-            entry = accounts.groups(host).get(name)
-            if entry is not None and self.user not in entry.members:
-                joined = f"{name}:x:{entry.gid}:{','.join([*entry.members, self.user])}"
-                host.edit("/etc/group", functools.partial(accounts.with_line, name=name, line=joined))
+        if not self.exists:
+            user_foresight.removes(host, self)
+            return
+        unsure = (
+            "exists" in changes and changes["exists"][0] is None
+        )  # something before may have made it, with or without a home
+        user_foresight.makes(host, self, with_home=self.creates_home and not unsure)
+        if unsure:
+            host.cannot_foresee(self.name, accounts.users(host)[self.user].home)
+
+    @property
+    def creates_home(self) -> bool:
+        return not self.system if self.create_home is None else self.create_home
 
     def _options(self, changes: Changes) -> List[str]:
         unique = ["--non-unique"] if self.non_unique and "uid" in changes else []
         return unique + [word for name, flag in OPTIONS.items() if name in changes for word in (flag, str(getattr(self, name)))]
 
-    def _creates_home(self) -> bool:
-        return not self.system if self.create_home is None else self.create_home
-
     def _creation(self, host: System) -> List[str]:
-        options = ["--create-home" if self._creates_home() else "--no-create-home", *(["--system"] if self.system else [])]
+        options = ["--create-home" if self.creates_home else "--no-create-home", *(["--system"] if self.system else [])]
         if self.group is None and self.user in accounts.groups(host):
             options += ["--gid", self.user]
         options += ["--groups", ",".join(self.groups)] if self.groups else []

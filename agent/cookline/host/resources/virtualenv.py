@@ -115,8 +115,9 @@ class Virtualenv(Resource):
         path = str(self.requirements)
         if os.path.exists(path):
             return
-        if not host.apply and (host.status(path) is not None or host.known.get("planned")):
-            raise CannotKnow(f"{path} is brought by something before it")
+        cause = host.unforeseen(path)
+        if host.in_plan(path) or cause:
+            raise CannotKnow(f"{path} is brought by {cause or 'something'} before it")
         raise ResourceError(f"{path} does not exist", hint=f"put File({path!r}, ..) or the Release before {self.name}")
 
     def _works(self, host: System) -> bool:
@@ -229,11 +230,22 @@ class Virtualenv(Resource):
                 os.unlink(path)
 
     def predict(self, host: Overlay, changes: Changes) -> None:
-        host.cannot_foresee(self.name)
+        if not self.exists:
+            self._remove(host)
+            return
+        if host.status(self.path) is None:
+            host.make_directory(self.path)
+            uid, gid = uid_and_gid(host, self.owner, self.group)
+            host.change_owner(self.path, -1 if uid is None else uid, -1 if gid is None else gid)
+        host.cannot_foresee(self.name, self.path)
+        host.settle(self.name, self.desired(), self.path)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """An environment that was made goes; another set of packages does not come back."""
         return Virtualenv(self.path, exists=False) if self.exists and host.status(self.path) is None else None
+
+    def below(self) -> Optional[str]:
+        return self.path
 
     def watched_paths(self) -> List[str]:
         return [f"{self.path}/pyvenv.cfg"]

@@ -96,7 +96,8 @@ def _attempt(request: RunRequest, book: journals.Journal, attempt: resume.Attemp
         if request.apply and os.path.isdir(paths.PLANS):
             from cookline.host.run.plans import mismatches
 
-            end.update(mismatches(request, engine.ended))
+            book.flush()
+            end.update(mismatches(request, book.directory))
         end.update(_remember(request, engine, end["outcome"]))
     return end
 

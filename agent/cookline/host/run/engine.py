@@ -73,13 +73,11 @@ class Engine:
         self.node = Node(request, self, facts)
         self.templates = Templates(cookbooks, self.node)
         self.totals: Dict[str, int] = {}
-        self.ended: Dict[str, str] = {}
         self.owed: Dict[str, owed.Debt] = {debt["action"]: debt for debt in carried}
         self.recipes: List[str] = []
         # kinds of resources that this run is for; empty: all
         self.kinds: Tuple[str, ...] = ()
         self.declared: Dict[str, Dict[str, Any]] = {}
-        self._unforeseen: List[str] = self.system.known.setdefault("planned", [])
         self.timings: List[Tuple[float, str]] = []
         self.index = 0
         self.deadline = None if request.timeout is None else time.monotonic() + request.timeout
@@ -121,7 +119,11 @@ class Engine:
         return outcome
 
     def _converge(self, resource: Resource, header: Event, actions: Sequence[Action]) -> Outcome:
-        reason = skip_reason(resource, self.system)
+        try:
+            reason = skip_reason(resource, self.system)
+        except CannotKnow as error:
+            self._overlay.cannot_foresee(resource.name, resource.below())
+            return Outcome("cannot_know", reason=str(error))
         if self.kinds and type(resource).__name__ not in self.kinds:
             reason = f"this run is for {' and '.join(self.kinds)} only"
         if reason is not None:
@@ -132,6 +134,11 @@ class Engine:
             changes = self._differences(bound, desired)
         except CannotKnow as error:
             return self._announce("cannot_know", bound, {}, str(error))
+        except CooklineError as error:
+            cause = self._may_mend(bound)
+            if not cause:
+                raise
+            return self._announce("cannot_know", bound, {}, f"{error.message}; {cause} before it may mend that")
         self._declare(bound, desired, header)
         if not changes:
             return Outcome("unchanged" if self.request.apply else "will_not")
@@ -148,6 +155,8 @@ class Engine:
         return bound.owes(self.system)
 
     def _differences(self, bound: Resource, desired: State) -> Changes:
+        if not self.request.apply and self._overlay.is_settled(bound.name, desired):
+            return {}
         return differences(bound.current(self.system), desired)
 
     def _keep_before(self, bound: Resource, changes: Changes, header: Event) -> None:
@@ -158,23 +167,45 @@ class Engine:
             self.journal.directory, header["resource"], self.journal.masker.text(bound.name), bound, self.system, changes
         )
 
+    @property
+    def _overlay(self) -> Overlay:
+        """The machine of a plan."""
+        return cast("Overlay", self.system)
+
+    def _may_mend(self, bound: Resource) -> str:
+        """What comes before in a plan, and may bring what a resource misses; the empty string outside of a plan."""
+        return self.system.unforeseen(bound.below()) or self.system.unforeseen()
+
     def _announce(self, verdict: str, bound: Resource, changes: Changes, reason: str = "") -> Outcome:
         """Say what would become of a resource, and let the plan's picture of the machine know.
 
         What `apply` would refuse fails the plan as it would fail the run, unless something before may still mend it.
         """
+        overlay = self._overlay
+        overlay.names.append(bound.name)
         try:
-            if verdict == "will_change":
-                bound.predict(cast("Overlay", self.system), changes)
-            else:
-                self._unforeseen.append(bound.name)
-        except PlanWrite:
-            self._unforeseen.append(bound.name)
+            self._predict(bound, changes)
+        except CannotKnow as error:
+            overlay.cannot_foresee(bound.name, bound.below())
+            verdict, reason = "cannot_know", reason or error.message
         except CooklineError as error:
-            if not self._unforeseen:
+            cause = self._may_mend(bound)
+            if not cause and verdict == "will_change":
                 raise
-            verdict, reason = "cannot_know", f"{error.message}; {self._unforeseen[0]} before it may bring that"
+            overlay.cannot_foresee(bound.name, bound.below())
+            verdict, reason = "cannot_know", reason or f"{error.message}; {cause} before it may bring that"
         return Outcome(verdict, changes, reason)
+
+    def _predict(self, bound: Resource, changes: Changes) -> None:
+        """As if it had been applied; when its changes are not known, all that it desires is one."""
+        overlay = self._overlay
+        wanted = bound.desired()
+        try:
+            bound.predict(overlay, changes or {name: (None, value) for name, value in wanted.items()})
+        except PlanWrite:
+            overlay.cannot_foresee(bound.name, bound.below())
+            if bound.has_state:
+                overlay.settle(bound.name, wanted, bound.below())
 
     def _promise(self, header: Event, actions: Sequence[Action]) -> None:
         """Journal that a change begins and what it will owe, and sync, before anything is changed."""
@@ -209,7 +240,6 @@ class Engine:
     def _finish(self, outcome: Outcome, header: Event, started: float) -> None:
         seconds = time.monotonic() - started
         self.totals[outcome.kind] = self.totals.get(outcome.kind, 0) + 1
-        self.ended[header["name"]] = outcome.kind
         self.timings.append((seconds, header["name"]))
         event = {"kind": outcome.kind, **header, "seconds": round(seconds, 5)}
         if outcome.reason:

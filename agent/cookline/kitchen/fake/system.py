@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NoReturn
@@ -98,6 +99,14 @@ class FakeSystem(System):
         if found is None:
             return None
         return FileStatus(found.kind, found.mode, found.uid, found.gid, len(found.content), 1, 0.0)
+
+    def real_path(self, path: str) -> str:
+        """The link at the path itself followed, if it is one; links on the way are taken for directories."""
+        found = self.node(path)
+        return posixpath.normpath(posixpath.join(posixpath.dirname(path), found.target)) if found and found.target else path
+
+    def exists(self, path: str) -> bool:
+        return self.node(path) is not None
 
     def link_target(self, path: str) -> str | None:
         found = self.node(path)
