@@ -94,9 +94,9 @@ class Service(Resource):
     def predict(self, host: Overlay, changes: Changes) -> None:
         """The links of systemctl, and whether the unit runs."""
         name = units.real_name(host, self.unit_name)
-        self._refuse_impossible(host, changes)
         if self.masked is False and units.masked(host, name):
             host.remove(f"{units.LINK_PATHS[0]}/{name}")
+        self._refuse_impossible(host, changes)
         if "enabled" in changes:
             switch_on(host, name) if self.enabled else switch_off(host, name)
         if self.running is not None:
