@@ -13,7 +13,6 @@ import os
 import signal
 import stat as stat_module
 import time
-from types import MappingProxyType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -32,6 +31,7 @@ from typing import (
 )
 
 from cookline.errors import CommandError, CooklineError, ResourceError
+from cookline.host.foresight import Foresight
 from cookline.host.paths import BACKUPS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FileStatus(NamedTuple):
     modified: float
 
 
-class System:
+class System(Foresight):
     """One machine, seen from the inside, for the length of one run.
 
     `apply` is False in a plan. `on_wait(what, holder)` is called while something is waited for (the dpkg lock).
@@ -163,28 +163,6 @@ class System:
     def exists(self, path: str) -> bool:
         """Whether anything stands at `path` itself, a link that leads nowhere too."""
         return os.path.lexists(path)
-
-    # -- what only a plan has an answer to -----------------------------------------------------------------------------
-
-    is_plan = False
-    planned_units: Mapping[str, Optional[bool]] = MappingProxyType({})
-
-    def brought_by(self, path: Optional[str]) -> str:
-        """The package that a plan expects to bring this path; outside of a plan there is none."""
-        return ""
-
-    def unforeseen(self, path: Optional[str] = None) -> str:
-        """The resource before this one that may bring something at `path` (None: anything at all) which the plan does not
-        know of; the empty string when there is none, as always outside of a plan."""
-        return ""
-
-    def unforeseen_account(self, name: str) -> str:
-        """The resource before this one that may make a user or group of this name, as `unforeseen`."""
-        return ""
-
-    def in_plan(self, path: str) -> bool:
-        """Whether something before would put what stands at `path`; never so outside of a plan."""
-        return False
 
     # -- programs --------------------------------------------------------------------------------------------------
 
