@@ -103,6 +103,7 @@ class RunRequest:
     take_over     accept a snapshot of another store
     agent         settings of the resident agent, installed by setup; None leaves the agent alone
     undo          id of an earlier run of this host whose changes are put back, the last one first
+    die_at        number of the step at which the run kills itself, for tests (`step` in host/system.py); 0 is never
     """
 
     # Written out: `dataclasses` would cost a host 5 ms of every run to import.
@@ -128,6 +129,7 @@ class RunRequest:
         agent: Optional[Dict[str, Any]] = None,
         verbose: bool = False,
         undo: Optional[str] = None,
+        die_at: int = 0,
     ) -> None:
         self.run, self.instance, self.instance_id, self.stack = run, instance, instance_id, stack
         self.event, self.recipes = event, recipes
@@ -135,6 +137,7 @@ class RunRequest:
         self.bundle, self.secrets, self.revision = bundle, secrets or [], revision
         self.apply, self.lock_wait, self.timeout, self.take_over = apply, lock_wait, timeout, take_over
         self.app, self.agent, self.verbose, self.undo = app, agent, verbose, undo
+        self.die_at = die_at
 
     def to_dict(self) -> Dict[str, Any]:
         """The fields; their values are not copied."""

@@ -11,6 +11,13 @@ break      shell command: somebody changes the host by hand
 drift      fields that the drift check names then
 remove     fields that are changed to remove it all again; {} when the kind cannot
 undone     the changes that a plan announces after an undo, where they are told otherwise than `changes`
+
+A law that does not hold for a case is named in it, with the reason:
+
+not_known   why the plan cannot know what the run will change; it says so in these words
+not_quiet   why the second run changes something again
+not_undone  why `cookline undo` does not take the change back
+kept        {path pattern: why it is not as before after an undo}
 gone       what testinfra sees at last, as `look`
 error      instead of all from `changes` on: what the failed run says; `look` must hold after it
 """
@@ -26,7 +33,7 @@ import yaml
 DIRECTORY = Path(__file__).parent / "resources"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """See the module's text. `kind` is the name of the folder, `name` that of the file."""
 
@@ -42,9 +49,16 @@ class Case:
     break_: str = ""
     drift: list[str] = field(default_factory=list)
     undone: dict[str, Any] = field(default_factory=dict)
+    not_known: str = ""
+    not_quiet: str = ""
+    not_undone: str = ""
+    kept: dict[str, str] = field(default_factory=dict)
     remove: dict[str, Any] = field(default_factory=dict)
     gone: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
+
+    def __repr__(self) -> str:
+        return f"{self.kind}-{self.name}"
 
 
 def load(path: Path) -> Case:

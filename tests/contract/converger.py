@@ -12,6 +12,7 @@ from typing import Any
 from cookline.control.transport.base import Target
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
+from cookline.control.transport.ssh import SshConnection
 from cookline.control.transport.trees import Tree, TreeSet
 from cookline.protocol import RunRequest
 from tests.contract.cases import Case
@@ -25,6 +26,14 @@ RECIPE = """from cookline import {kind}
 
 def recipe(node):
     node.ensure({kind}(**{fields!r}))
+"""
+# Where what a change owes leaves a line each time that it is paid.
+PAID = "/var/lib/cookline-paid"
+OWING = f"""from cookline import Run, {{kind}}
+
+
+def recipe(node):
+    node.ensure({{kind}}(**{{fields!r}}), later=Run("echo paid >> {PAID}"))
 """
 
 
@@ -41,13 +50,17 @@ def target_of(host: LabHost) -> Target:
 
 
 class Converger:
-    """One host and one case; each call is a whole run. `waited` are the waiting events; each is given to `on_waiting` too."""
+    """One host and one case; each call is a whole run, `last` its id, `events` what it told.
+
+    `waited` are the waiting events; each is given to `on_waiting` too.
+    """
 
     def __init__(self, pool: Pool, host: LabHost, case: Case) -> None:
         self.case = case
         self.conversation = Conversation(pool, target_of(host), reconnect_for=20)
         self.number = 0
         self.last = ""
+        self.events: list[Event] = []
         self.waited: list[Event] = []
         self.on_waiting: Callable[[Event], object] = lambda event: None
 
@@ -55,11 +68,20 @@ class Converger:
         """Put back what a run has changed; the last event."""
         return self.run(undo=run)[0]
 
-    def run(self, *, apply: bool = True, undo: str | None = None, **changed: Any) -> tuple[Event, list[Event]]:
+    @property
+    def connection(self) -> SshConnection:
+        """The connection that the runs go over."""
+        connection = self.conversation.pool.connection(self.conversation.target)
+        assert isinstance(connection, SshConnection)
+        return connection
+
+    def run(
+        self, *, apply: bool = True, undo: str | None = None, recipe: str = RECIPE, die_at: int = 0, **changed: Any
+    ) -> tuple[Event, list[Event]]:
         """The run's last event, and those that say how the resource ended."""
         self.number += 1
         trees = TreeSet()
-        recipe = RECIPE.format(kind=self.case.kind, fields={**self.case.resource, **changed})
+        recipe = recipe.format(kind=self.case.kind, fields={**self.case.resource, **changed})
         cookbook = {"cookbook.yml": COOKBOOK, "recipes/default.py": recipe, **self.case.cookbook}
         wanted = {"cookbook:case": trees.add(Tree.of_contents({path: text.encode() for path, text in cookbook.items()}))}
         apps: dict[str, Any] = {}
@@ -84,8 +106,9 @@ class Converger:
             apply=apply,
             undo=undo,
             lock_wait=30,
+            die_at=die_at,
         )
-        events: list[Event] = []
+        self.events = events = []
 
         def take(event: Event) -> None:
             events.append(event)

@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import paramiko
 from testinfra.backend.paramiko import ParamikoBackend
 from testinfra.host import Host
 
-from tests.lab.hosts import LabHost
+from cookline.control.transport.ssh import SshConnection
 
 
-def look(host: LabHost, expectations: Sequence[dict[str, Any]]) -> None:
-    """AssertionError names what was seen instead. All looks share one connection: a login costs more than what it looks at."""
-    config = host.ssh_config.with_name("ssh_config_of_looks")
-    # testinfra does not read UserKnownHostsFile; the last section of the file is that of all hosts
-    config.write_text(host.ssh_config.read_text() + "  StrictHostKeyChecking no\n")
-    backend = ParamikoBackend(host.name, ssh_config=str(config))
-    try:
+class Eyes:
+    """testinfra, and shell commands, over a connection that is open already: a login costs more than what it looks at."""
+
+    def __init__(self, connection: SshConnection) -> None:
+        backend = ParamikoBackend("host")
+        backend.client = paramiko.SSHClient()
+        backend.client._transport = connection._transport
+        self._host = Host(backend)
+
+    def do(self, command: str) -> None:
+        """Run a shell command that must end well."""
+        done = self._host.run(command)
+        assert done.rc == 0, f"{command!r} ended with {done.rc}\n{done.stdout}\n{done.stderr}"
+
+    def look(self, expectations: Sequence[dict[str, Any]]) -> None:
+        """AssertionError names what was seen instead."""
         for expectation in expectations:
-            _look(Host(backend), expectation)
-    finally:
-        backend.client.close()
+            self._look(expectation)
 
-
-def _look(eyes: Host, expectation: dict[str, Any]) -> None:
-    """The first key is testinfra's module, `command` runs one; the others are what it must answer."""
-    (module, argument), *attributes = expectation.items()
-    seen = eyes.run(argument) if module == "command" else getattr(eyes, module)(argument)
-    for name, expected in attributes:
-        value = _value(seen, name)
-        assert value == expected, f"{module} {argument}: {name} is {value!r}, not {expected!r}"
+    def _look(self, expectation: dict[str, Any]) -> None:
+        """The first key is testinfra's module, `command` runs one; the others are what it must answer."""
+        (module, argument), *attributes = expectation.items()
+        seen = self._host.run(argument) if module == "command" else getattr(self._host, module)(argument)
+        for name, expected in attributes:
+            value = _value(seen, name)
+            assert value == expected, f"{module} {argument}: {name} is {value!r}, not {expected!r}"
 
 
 def _value(seen: Any, name: str) -> Any:

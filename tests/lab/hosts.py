@@ -18,6 +18,7 @@ import testinfra
 from testinfra.host import Host as TestinfraHost
 
 from cookline.control.providers.base import Host, HostRequest
+from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.project import lock
 from cookline.control.providers.container.provider import ContainerProvider
 from cookline.control.providers.container.requirements import require_root
@@ -64,6 +65,32 @@ class LabHost:
     @cached_property
     def testinfra(self) -> TestinfraHost:
         return testinfra.get_host(f"ssh://{self.name}", ssh_config=str(self.ssh_config), controlpersist=0)
+
+    @property
+    def machine(self) -> Machine:
+        return self.provider.faults(self.name).machine
+
+    @property
+    def root(self) -> Path:
+        """The host's file system as its own processes see it, with /run and all that is mounted there, for this machine."""
+        leader = self.machine.group.leader()
+        assert leader is not None, f"{self.name} does not run"
+        return Path(f"/proc/{leader[0]}/root")
+
+    def inside(self, path: str) -> Path:
+        """Where a path of the host leads, with its links followed as they lead there."""
+        return self._inside(path, 0)
+
+    def _inside(self, path: str, depth: int) -> Path:
+        place = self.root
+        parts = [part for part in path.split("/") if part]
+        for number, part in enumerate(parts):
+            here = "/" + "/".join(parts[:number])
+            if (place / part).is_symlink() and depth < 40:  # the kernel's own limit
+                target = os.path.normpath(os.path.join(here, os.readlink(place / part), *parts[number + 1 :]))
+                return self._inside(target, depth + 1)
+            place /= part
+        return place
 
     def partition(self) -> None:
         self.provider.faults(self.name).partition()

@@ -33,6 +33,7 @@ def unpack(host: System, archive: str, directory: str, *, uid: int = -1, gid: in
             with tarfile.open(archive, "r:*") as opened:
                 for member in checked(opened):
                     _place(opened, member, directory, uid, gid)
+                    host.step()
         except (tarfile.TarError, EOFError) as error:
             raise BadArchive(f"{archive} is no archive that can be read: {error}") from None
         check_links(directory)

@@ -81,6 +81,8 @@ class System(Foresight):
 
     `apply` is False in a plan. `on_wait(what, holder)` is called while something is waited for (the dpkg lock).
     `on_tell(text, level)` puts a line into the report and returns it with secrets masked.
+    `on_scratch(path)` is told of each path that must not outlive the run, before it is made.
+    `steps` counts the moments before, amid and after changes; at the one with the number `die_at` the process kills itself.
     `known` caches batch reads (dpkg status, passwd, units) under a name until something here changes the machine.
     """
 
@@ -88,6 +90,8 @@ class System(Foresight):
         self.apply = apply
         self.on_wait = on_wait or (lambda what, holder: None)
         self.on_tell: Callable[[str, str], str] = lambda text, level: text
+        self.on_scratch: Callable[[str], None] = lambda path: None
+        self.steps, self.die_at = 0, 0
         self.known: Dict[str, Any] = {}
         self._batches: Set[str] = set()
         self._at_end: Dict[str, Callable[[], None]] = {}
@@ -178,7 +182,9 @@ class System(Foresight):
         Raises CommandError; raises PlanWrite in a plan.
         """
         self._begin_change(f"run {command!r}")
-        return self._execute(command, ok=ok, **options)
+        done = self._execute(command, ok=ok, **options)
+        self.step()
+        return done
 
     def _execute(
         self,
@@ -290,6 +296,7 @@ class System(Foresight):
         if not os.path.isdir(os.path.dirname(path)):
             raise ResourceError(f"{os.path.dirname(path)} does not exist", hint=f"put a Directory before the file {path}")
         with self.change("write", path), self._staged(path) as (descriptor, staged):
+            self.step()
             with open(descriptor, "wb") as file:
                 if isinstance(content, bytes):
                     file.write(content)
@@ -303,6 +310,7 @@ class System(Foresight):
                 verify(staged)
             if backup and old is not None:
                 self.keep_backup(path)
+            self.step()
             os.replace(staged, path)
 
     @staticmethod
@@ -310,17 +318,22 @@ class System(Foresight):
         kept_uid, kept_gid = (old.uid, old.gid) if old else (0, 0)
         return (kept_uid if uid is None else uid, kept_gid if gid is None else gid)
 
-    @staticmethod
     @contextlib.contextmanager
-    def _staged(path: str) -> Iterator[Tuple[int, str]]:
-        import tempfile
-
-        descriptor, staged = tempfile.mkstemp(prefix=".cookline-", dir=os.path.dirname(path))
+    def _staged(self, path: str) -> Iterator[Tuple[int, str]]:
+        staged = self.scratch(f"{os.path.dirname(path)}/.cookline-")
+        descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             yield descriptor, staged
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(staged)
+
+    def scratch(self, prefix: str) -> str:
+        """A path that begins so and that nobody can guess, for what goes again within this change: the caller makes and removes
+        it. When the run is killed in between, the next run removes it."""
+        path = prefix + os.urandom(8).hex()
+        self.on_scratch(path)
+        return path
 
     def keep_backup(self, path: str) -> str:
         """Copy the file at `path` below BACKUPS, keeping the newest BACKUPS_KEPT; returns where."""
@@ -352,13 +365,15 @@ class System(Foresight):
             if parents:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             os.mkdir(path, 0o700)
+            self.step()
             os.chmod(path, int(mode, 8))
 
     def make_link(self, path: str, target: str) -> None:
         """A symbolic link at `path`, replacing another link or file in one step."""
-        staged = f"{os.path.dirname(path)}/.cookline-{os.getpid()}-{time.monotonic_ns()}"
         with self.change("link", path):
+            staged = self.scratch(f"{os.path.dirname(path)}/.cookline-")
             os.symlink(target, staged)
+            self.step()
             try:
                 os.replace(staged, path)
             except OSError:
@@ -399,6 +414,7 @@ class System(Foresight):
         try:
             with self.open_door():
                 yield
+            self.step()
         except OSError as error:
             hint = f"df -h {os.path.dirname(path)}" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
             raise ResourceError(f"cannot {verb} {path}: {error.strerror or error}", hint=hint) from None
@@ -409,6 +425,14 @@ class System(Foresight):
             raise PlanWrite(f"a plan must not {what}")
         self.forget(*self._batches)
         self._batches.clear()
+        self.step()
+
+    def step(self) -> None:
+        """A moment at which a run may be killed. Tests have it die at each (`die_at` of the run request, which nothing else
+        sets) and see that the next run ends in the right state."""
+        self.steps += 1
+        if self.steps == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @contextlib.contextmanager
     def open_door(self) -> Iterator[None]:

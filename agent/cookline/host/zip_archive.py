@@ -31,6 +31,7 @@ def unpack(host: System, archive: str, directory: str, *, uid: int = -1, gid: in
                 links: Set[str] = set()
                 for member in members:
                     _place(opened, member, directory, links, uid, gid)
+                    host.step()
         except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
             raise BadArchive(f"{archive} is no archive that can be read: {error}") from None
         tar.check_links(directory)

@@ -157,8 +157,7 @@ class Archive(Resource):
         if self.sha256 not in (None, digest):
             raise ResourceError(f"{self.source} has sha256 {digest}, not {self.sha256}; it is not unpacked")
         self._make_directory(host)
-        staged = f"{self.path}/{STAGED}"
-        host.remove_tree(staged)
+        staged = host.scratch(f"{self.path}/{STAGED}-")
         try:
             members = self._place(host, self._unpack(host, staged))
         finally:
@@ -242,6 +241,7 @@ class Archive(Resource):
         seen: Dict[str, Any] = {}
         with host.change("unpack into", self.path):
             for name, is_directory in members:
+                host.step()
                 path = f"{self.path}/{name}"
                 if not is_directory:
                     os.replace(f"{unpacked}/{name}", path)

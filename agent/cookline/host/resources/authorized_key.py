@@ -109,7 +109,7 @@ class AuthorizedKey(Resource):
         self._require_home(host, account)
         with host.change("write", path), _opened(account.home, account) as directory:
             old = _read(directory, path)
-            _write(directory, self._edited(old), account)
+            _write(host, directory, path, self._edited(old), account)
         restore_context(host, path)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
@@ -223,10 +223,8 @@ def _read(directory: int, path: str) -> bytes:
         return file.read()
 
 
-def _write(directory: int, content: bytes, account: accounts.Account) -> None:
-    staged = f".cookline-{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(staged, dir_fd=directory)
+def _write(host: System, directory: int, path: str, content: bytes, account: accounts.Account) -> None:
+    staged = os.path.basename(host.scratch(f"{os.path.dirname(path)}/.cookline-"))
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=directory)
     try:
         with open(descriptor, "wb") as file:
@@ -234,6 +232,7 @@ def _write(directory: int, content: bytes, account: accounts.Account) -> None:
             file.flush()
             _own(descriptor, account, 0o600)
             os.fsync(descriptor)
+        host.step()
         os.replace(staged, FILE, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

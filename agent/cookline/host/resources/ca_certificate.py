@@ -91,9 +91,9 @@ class CaCertificate(FileBacked):
         own = {name: change for name, change in changes.items() if name != "trusted"}
         if own:
             super().apply(host, own)
-        if not self.exists:
-            host.remove(link_of(self.path))  # it would stay, leading nowhere
-        host.run(["update-ca-certificates"], timeout=self.timeout or 300.0)
+        # else the links would stay, leading nowhere
+        anew = [] if self.exists else ["--fresh"]
+        host.run(["update-ca-certificates", *anew], timeout=self.timeout or 300.0)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """The former certificate, or its absence."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any, Dict, List, Optional
 
 from cookline.errors import ResourceUsageError
 from cookline.host import units
 from cookline.host.resources.base import Changes, Resource, State, field
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System
 from cookline.protocol import content_hash
 
@@ -128,7 +130,9 @@ class EnvironmentVariable(Resource):
         units.daemon_reload(host)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        """The value that it had, or its absence."""
+        """The value that it had, or its absence; for all sessions the file as it was, quotes and order included."""
+        if self.service is None:
+            return path_as_it_is(host, os.path.realpath(self.path))
         before = self._read_all(host).get(self.variable)
         if before is None:
             return EnvironmentVariable(self.variable, service=self.service, exists=False)

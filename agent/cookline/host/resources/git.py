@@ -86,8 +86,15 @@ class Git(Resource):
         return {
             "repository": url,
             "revision": self.revision if head and head == wanted else head or None,
-            "modified": sorted(line[3:] for line in status.splitlines()),
+            "modified": sorted({line[3:] for line in status.splitlines()}.union(self._missing_parts(host))),
         }
+
+    def _missing_parts(self, host: System) -> List[str]:
+        """Submodules that are not there yet, or at another commit than the tree names."""
+        if not self.submodules:
+            return []
+        lines = self._git(host, "submodule", "status", "--recursive", ok=False).stdout.splitlines()
+        return [line.split()[1] for line in lines if not line.startswith(" ")]
 
     def desired(self) -> State:
         if not self.exists:
@@ -181,7 +188,11 @@ class Git(Resource):
         """Runs in the tree. Options of its own keep the tree from naming programs that git would run for it."""
         safe = ["-c", f"safe.directory={self.path}", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
         run = host.run if ok else host.query
-        options: Dict[str, Any] = {"env": {**PROMPTLESS, **(env or {})}, "user": self.user, "cwd": self.path}
+        options: Dict[str, Any] = {
+            "env": {**PROMPTLESS, **({} if ok else READING), **(env or {})},
+            "user": self.user,
+            "cwd": self.path,
+        }
         try:
             return run(["git", *safe, *words], timeout=self.timeout or TIMEOUT, **options)
         except CommandError as error:
@@ -195,10 +206,10 @@ class Git(Resource):
             return
         import shlex
         import shutil
-        import tempfile
 
+        directory = host.scratch(f"{KEYS}/cookline-git-")
         with host.open_door():
-            directory = tempfile.mkdtemp(prefix="cookline-git-", dir=KEYS)
+            os.mkdir(directory, 0o700)
         try:
             words: List[str] = ["ssh", "-F", "/dev/null", "-o", "BatchMode=yes"]
             if self.known_hosts is not None:
@@ -251,6 +262,8 @@ class Git(Resource):
 
 # It never asks: nobody is there to answer.
 PROMPTLESS = {"GIT_TERMINAL_PROMPT": "0"}
+# `git status` writes what it has found to the index, unless it is told not to.
+READING = {"GIT_OPTIONAL_LOCKS": "0"}
 
 
 def _told(answer: Completed) -> str:

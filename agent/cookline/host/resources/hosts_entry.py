@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import List, Optional, Sequence, Union
 
 from cookline.errors import ResourceUsageError
 from cookline.host.resources.base import Changes, Resource, State, field
+from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.resources.text_diff import unified_diff
 from cookline.host.system import System
 
@@ -65,9 +67,8 @@ class HostsEntry(Resource):
         return "".join(f"{line}\n" for line in kept + wanted).encode("utf-8", "surrogateescape")
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        """The names that the address had, or its absence."""
-        before = changes["names"][0]
-        return HostsEntry(self.address, before) if before else HostsEntry(self.address, exists=False)
+        """The file as it was: what stood there may have been several lines, with comments."""
+        return path_as_it_is(host, os.path.realpath(FILE))
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:
         return None if self.sensitive else unified_diff(FILE, host.read(FILE) or b"", self._edited(host))

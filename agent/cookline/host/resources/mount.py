@@ -85,9 +85,6 @@ class Mount(Resource):
         return state
 
     def apply(self, host: System, changes: Changes) -> None:
-        if "fstab" in changes:
-            table = mounts.edited(mounts.fstab(host), 1, self.point, self._line() if self.exists else None)
-            mounts.write(host, table)
         seen = mounts.at(host, self.point)
         wanted = self.exists and self.mounted
         if seen is not None and ("mounted" in changes or (wanted and self._is_another(changes))):
@@ -98,6 +95,10 @@ class Mount(Resource):
         if wanted and seen is None:
             self._prepare(host)
             self._mount(host)
+        # last: only a line that differs tells a later run that what is mounted has other options
+        if "fstab" in changes:
+            table = mounts.edited(mounts.fstab(host), 1, self.point, self._line() if self.exists else None)
+            mounts.write(host, table)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """A mount that was made goes; a line and what was mounted by it come back."""

@@ -198,7 +198,7 @@ class Release(Resource):
         abandoned = self._abandoned(host)
         stamp = self._new_stamp(host)
         path = f"{self.directory}/releases/{stamp}"
-        staged = f"{self.directory}/releases/.{stamp}"
+        staged = host.scratch(f"{self.directory}/releases/.{stamp}-")
         self._clean(host)
         try:
             self._fill(host, staged)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from cookline.errors import ResourceUsageError
@@ -67,7 +66,7 @@ class Script(Resource):
         return self._execute("").desired()
 
     def apply(self, host: System, changes: Changes) -> None:
-        directory = f"{PLACE}/cookline-script-{os.urandom(8).hex()}"
+        directory = host.scratch(f"{PLACE}/cookline-script-")
         path = f"{directory}/script"
         uid = None if self.user is None else accounts.uid_of(host, self.user)
         host.make_directory(directory, mode="0711")

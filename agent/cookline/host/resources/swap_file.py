@@ -103,8 +103,7 @@ class SwapFile(Resource):
 
     def _make(self, host: System) -> None:
         """Made beside its place and renamed when it is whole. Every block is there, as swap files must have no holes."""
-        staged = f"{self.path}.cookline"
-        host.remove(staged)
+        staged = host.scratch(f"{self.path}.cookline-")
         try:
             with host.change("write", self.path):
                 descriptor = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)

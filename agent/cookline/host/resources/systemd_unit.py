@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import units
-from cookline.host.resources.base import Changes, field
+from cookline.host.resources.base import Changes, Resource, State, differences, field
 from cookline.host.resources.file import File
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.managed_file import ManagedFile
@@ -79,6 +79,20 @@ class SystemdUnit(FileBacked):
         if not self.exists:
             host.run(["systemctl", "reset-failed", "--", self.unit], ok=None)
 
+    def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A unit that was made goes again. One that was changed gets its file back, and one that was removed is enabled and
+        runs again if it did."""
+        path = f"{DIRECTORY}/{self.unit}"
+        status, unit = host.status(path), units.find(host, self.unit)
+        if status is None:
+            return SystemdUnit(self.unit, exists=False)
+        if status.kind != "file":
+            return super().inverse(host, changes)
+        now = {"enabled": units.enabled(host, self.unit), "running": bool(unit and unit.running)}
+        state: Dict[str, Any] = {} if self.exists else now
+        content = (host.read(path) or b"").decode("utf-8", "surrogateescape")
+        return _UnitAsItWas(self.unit, content, mode=status.mode, owner=status.uid, group=status.gid, **state)
+
     def predict(self, host: Overlay, changes: Changes) -> None:
         if not self.exists:
             switch_off(host, self.unit)
@@ -86,6 +100,40 @@ class SystemdUnit(FileBacked):
         elif host.planned_units.get(self.unit, True) is None:
             del host.planned_units[self.unit]
         self.file().apply(host, changes)
+
+
+class _UnitAsItWas(SystemdUnit):
+    """What `cookline undo` puts back."""
+
+    mode: Any = field(default=None, kw_only=True)
+    owner: Any = field(default=None, kw_only=True)
+    group: Any = field(default=None, kw_only=True)
+    enabled: Optional[bool] = field(default=None, kw_only=True)
+    running: Optional[bool] = field(default=None, kw_only=True)
+
+    @property
+    def name(self) -> str:
+        return f"SystemdUnit[{self.unit}]"
+
+    def file(self) -> ManagedFile:
+        content = (self.content or "").encode("utf-8", "surrogateescape")
+        return File(f"{DIRECTORY}/{self.unit}", content, mode=self.mode, owner=self.owner, group=self.group)
+
+    def current(self, host: System) -> State:
+        unit = units.find(host, self.unit)
+        return {**super().current(host), "enabled": units.enabled(host, self.unit), "running": bool(unit and unit.running)}
+
+    def desired(self) -> State:
+        wanted = {"enabled": self.enabled, "running": self.running}
+        return {**super().desired(), **{name: value for name, value in wanted.items() if value is not None}}
+
+    def apply(self, host: System, changes: Changes) -> None:
+        file = self.file()
+        file.apply(host, differences(file.current(host), file.desired()))
+        units.daemon_reload(host)
+        for name, verbs in (("enabled", ("disable", "enable")), ("running", ("stop", "start"))):
+            if name in changes:
+                units.systemctl(host, verbs[bool(getattr(self, name))], self.unit)
 
 
 class _VerifiedUnitFile(File):
@@ -97,14 +145,19 @@ class _VerifiedUnitFile(File):
 
     def _verifier(self, host: System) -> Callable[[str], None]:
         def check(staged: str) -> None:
-            import tempfile
+            import shutil
 
-            with tempfile.TemporaryDirectory(prefix="cookline-unit-", dir="/run") as directory:
+            directory = host.scratch("/run/cookline-unit-")
+            os.mkdir(directory, 0o700)
+            try:
+                host.step()
                 copy = f"{directory}/{os.path.basename(self.path)}"
                 with open(staged, "rb") as source, open(copy, "wb") as target:
                     target.write(source.read())
                 answer = host.query(["systemd-analyze", "verify", "--man=no", copy], env=PLAIN)
                 refuse_bad_lines(self.path, copy, answer.stderr)
+            finally:
+                shutil.rmtree(directory)
 
         return check
 

@@ -151,11 +151,13 @@ class User(Resource):
         host.run(["usermod", "--unlock", "--", self.user])
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
-        """An account that was made goes (its home stays), fields that were changed come back; one that was removed does not."""
-        if not self.exists or "password_hash" in changes:
+        """An account that was made goes (its home stays, and a group of its name that was there before); fields that were
+        changed come back, but for passwords and memberships; one that was removed does not."""
+        if self.exists and "exists" in changes:
+            kind = _AddedToGroup if self.user in accounts.groups(host) else User
+            return kind(self.user, exists=False)
+        if not self.exists or "password_hash" in changes or "groups" in changes:
             return None
-        if "exists" in changes:
-            return User(self.user, exists=False)
         names = ("uid", "group", "shell", "home", "comment", "locked", "expires")
         return User(self.user, **{name: before for name, (before, _) in changes.items() if name in names})
 
@@ -195,6 +197,20 @@ class User(Resource):
         """Without the password hash; that one is managed is enough."""
         fields = {name: getattr(self, name) for name in ("user", "group", "locked", "expires", "exists", "sensitive")}
         return {**fields, "groups": list(self.groups), "password_hash": None if self.password_hash is None else "managed"}
+
+
+class _AddedToGroup(User):
+    """An account that was made where a group of its name was; `userdel` would take the group with it."""
+
+    @property
+    def name(self) -> str:
+        return f"User[{self.user}]"
+
+    def apply(self, host: System, changes: Changes) -> None:
+        group = accounts.groups(host).get(self.user)
+        super().apply(host, changes)
+        if group is not None and self.user not in accounts.groups(host):
+            host.run(["groupadd", "--gid", str(group.gid), "--", self.user])
 
 
 def _hidden(password_hash: str) -> str:

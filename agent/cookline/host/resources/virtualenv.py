@@ -216,9 +216,8 @@ class Virtualenv(Resource):
         if isinstance(self.requirements, str):
             yield self.requirements
             return
-        import tempfile
-
-        descriptor, path = tempfile.mkstemp(prefix="cookline-requirements-", suffix=".txt")
+        path = host.scratch("/tmp/cookline-requirements-")
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 uid, gid = uid_and_gid(host, self.owner, self.group)

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional
 from cookline.host import paths
 from cookline.host.facts import brief
 from cookline.host.run import journal as journals
-from cookline.host.run import lock, origin, owed, resume, snapshots
+from cookline.host.run import lock, origin, owed, resume, scratch, snapshots
 from cookline.host.run.cookbooks import Cookbooks
 from cookline.host.run.engine import Cancelled, Engine, Rebooting, Stopped
 from cookline.host.run.follow import close_dead
@@ -93,6 +93,8 @@ def _attempt(request: RunRequest, book: journals.Journal, attempt: resume.Attemp
     end["totals"] = _totals(engine.totals, attempt) if engine else {}
     if engine is not None:
         end["slowest"] = engine.slowest()
+        end["steps"] = engine.system.steps
+        engine.scratch.close()
         if request.apply and os.path.isdir(paths.PLANS):
             from cookline.host.run.plans import mismatches
 
@@ -152,6 +154,7 @@ def _close_earlier(run: str) -> None:
     """A run that died without an end gets its end before a new one begins."""
     directory = journals.last_run(but=run)
     if directory is not None and not journals.is_alive(directory):
+        scratch.clear(directory)
         close_dead(directory)
 
 

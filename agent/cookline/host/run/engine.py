@@ -15,6 +15,7 @@ from cookline.host.run.guards import skip_reason
 from cookline.host.run.journal import Journal
 from cookline.host.run.masking import MASK
 from cookline.host.run.node import Node, Outcome
+from cookline.host.run.scratch import Notes
 from cookline.host.run.templates import Templates
 from cookline.host.system import PlanWrite, System
 from cookline.protocol import RunRequest
@@ -70,6 +71,9 @@ class Engine:
         self.cookbooks = cookbooks
         self.system = system or (System(on_wait=self._waiting) if request.apply else _overlay(self._waiting))
         self.system.on_tell = self._told
+        self.system.die_at = request.die_at
+        self.scratch = Notes(journal.directory)
+        self.system.on_scratch = self.scratch.add
         self.node = Node(request, self, facts)
         self.templates = Templates(cookbooks, self.node)
         self.totals: Dict[str, int] = {}
