@@ -12,7 +12,7 @@ from typing import Any
 from cookline.control.transport.base import Target
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
-from cookline.control.transport.ssh import SshConnection
+from cookline.control.transport.ssh.connection import SshConnection
 from cookline.control.transport.trees import Tree, TreeSet
 from cookline.protocol import RunRequest
 from tests.contract.cases import Case

@@ -9,7 +9,7 @@ import paramiko
 from testinfra.backend.paramiko import ParamikoBackend
 from testinfra.host import Host
 
-from cookline.control.transport.ssh import SshConnection
+from cookline.control.transport.ssh.connection import SshConnection
 
 
 class Eyes:
