@@ -82,7 +82,7 @@ def application(arguments: list[str]) -> Any:
     app = typer.Typer(
         cls=Overview,
         context_settings={"max_content_width": HELP_WIDTH},
-        add_completion=False,
+        add_completion=True,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,

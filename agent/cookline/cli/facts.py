@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cookline.cli import completion
 from cookline.cli.options import AsJson
 from cookline.cli.render.text import printable
 from cookline.cli.session import session
@@ -14,7 +15,7 @@ from cookline.errors import SelectorError, did_you_mean
 
 
 def facts(
-    instance: Annotated[str, typer.Argument(help="Name of an instance.")],
+    instance: Annotated[str, typer.Argument(help="Name of an instance.", autocompletion=completion.instances)],
     key: Annotated[str, typer.Argument(help="One fact or group, such as os or os.codename; all without.")] = "",
     stack: Annotated[str, typer.Option("--stack", help="Its stack, where the name is not enough.")] = "",
     as_json: AsJson = False,

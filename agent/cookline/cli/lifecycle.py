@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cookline.cli import completion
 from cookline.cli.dispatch import carry_out
 from cookline.cli.options import (
     AppName,
     AsJson,
     Attribute,
     Comment,
+    Instances,
     LockWait,
     On,
     RevisionNumber,
@@ -200,7 +202,10 @@ def run(
 
 def start(
     stack: Stack,
-    instances: Annotated[list[str] | None, typer.Argument(help="Names of instances; all that are stopped without.")] = None,
+    instances: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of instances; all that are stopped without.", autocompletion=completion.instances),
+    ] = None,
     attribute: Attribute = None,
     comment: Comment = "",
     wait: LockWait = 0.0,
@@ -217,7 +222,7 @@ def start(
 
 def stop(
     stack: Stack,
-    instances: Annotated[list[str], typer.Argument(help="Names of instances.")],
+    instances: Instances,
     attribute: Attribute = None,
     comment: Comment = "",
     wait: LockWait = 0.0,
@@ -234,7 +239,7 @@ def stop(
 
 def shutdown(
     stack: Stack,
-    instances: Annotated[list[str], typer.Argument(help="Names of instances.")],
+    instances: Instances,
     attribute: Attribute = None,
     comment: Comment = "",
     wait: LockWait = 0.0,
@@ -251,7 +256,7 @@ def shutdown(
 
 def reboot(
     stack: Stack,
-    instances: Annotated[list[str], typer.Argument(help="Names of instances.")],
+    instances: Instances,
     comment: Comment = "",
     as_json: AsJson = False,
 ) -> None:

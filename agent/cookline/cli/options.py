@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from cookline.cli import completion
 from cookline.errors import UsageError
 
-Stack = Annotated[str, typer.Argument(help="Name of a pushed stack.")]
+Stack = Annotated[str, typer.Argument(help="Name of a pushed stack.", autocompletion=completion.stacks)]
+Instances = Annotated[list[str], typer.Argument(help="Names of instances.", autocompletion=completion.instances)]
+RunId = Annotated[str, typer.Argument(help="Id of a command or run, or its first characters.", autocompletion=completion.runs)]
 On = Annotated[str | None, typer.Option("--on", help="Instances: app1, layer:app, state:online, fact:os.codename=bookworm.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Comment = Annotated[str, typer.Option("--comment", help="Kept with the command: why it was given.")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cookline.cli import completion
 from cookline.cli.options import AsJson
 from cookline.cli.pushing import author
 from cookline.cli.session import session
@@ -70,7 +71,7 @@ def register(
 
 
 def deregister(
-    name: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name of the instance.")],
+    name: Annotated[str, typer.Argument(metavar="INSTANCE", help="Name of the instance.", autocompletion=completion.instances)],
     stack: StackOption,
     forget: Annotated[bool, typer.Option("--forget", help="Give a host up that no longer answers.")] = False,
     as_json: AsJson = False,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cookline.cli.options import RunId
 from cookline.cli.session import session
 
 Batch = Annotated[
@@ -33,7 +34,6 @@ AutoRollback = Annotated[
     bool, typer.Option("--auto-rollback", help="When it stops, take back what was touched, and nothing else.")
 ]
 Drain = Annotated[bool, typer.Option("--drain", help="Take instances off the balancers while their batch is at work.")]
-RunId = Annotated[str, typer.Argument(help="Id of the command, or its first characters.")]
 
 OPTIONS = ("batch", "gate", "gate_within", "gate_after", "max_unavailable", "auto_rollback", "drain")
 

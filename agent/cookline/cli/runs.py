@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cookline.cli.options import RunId, Stack
 from cookline.cli.render.progress import indented, line_of
 from cookline.cli.render.table import table
 from cookline.cli.render.text import printable, totals
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def runs(
-    stack: Annotated[str, typer.Argument(help="Name of a pushed stack.")],
+    stack: Stack,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many commands, newest first.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
@@ -52,7 +53,7 @@ def _rows(command: CommandRecord, parts: list[RunRecord]) -> list[tuple[Any, ...
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="Id of a run or command, or its first characters.")],
+    run: RunId,
     everything: Annotated[bool, typer.Option("--all", help="Unchanged resources too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cookline.cli import standing
+from cookline.cli import completion, standing
 from cookline.cli.render.table import table
 from cookline.cli.render.text import age
 from cookline.cli.session import session
@@ -15,7 +15,9 @@ from cookline.control.stack.revision import Revision
 
 
 def status(
-    stack: Annotated[str | None, typer.Argument(help="Name of a pushed stack; every stack without it.")] = None,
+    stack: Annotated[
+        str | None, typer.Argument(help="Name of a pushed stack; every stack without it.", autocompletion=completion.stacks)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Show each instance: address, layers, state and why, last event and how it ended, when its host was last heard of.

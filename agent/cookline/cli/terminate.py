@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from cookline.cli.options import AsJson, Stack
+from cookline.cli.options import AsJson, Instances, Stack
 from cookline.cli.pushing import author
 from cookline.cli.session import session
 from cookline.errors import EXIT_OK, RunError, UsageError, did_you_mean
@@ -14,7 +10,7 @@ from cookline.errors import EXIT_OK, RunError, UsageError, did_you_mean
 
 def terminate(
     stack: Stack,
-    instances: Annotated[list[str], typer.Argument(help="Names of instances.")],
+    instances: Instances,
     as_json: AsJson = False,
 ) -> None:
     """Run the shutdown recipes, configure those that stay, destroy the hosts with their disks, and push the stack without them.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cookline.cli import completion
 from cookline.cli.dispatch import carry_out
 from cookline.cli.options import AsJson, Comment, LockWait
 from cookline.cli.render.text import printable
@@ -15,7 +16,7 @@ from cookline.errors import UsageError
 
 
 def undo(
-    run: Annotated[str, typer.Argument(help="Id of a run, or its first characters.")],
+    run: Annotated[str, typer.Argument(help="Id of a run, or its first characters.", autocompletion=completion.runs)],
     show: Annotated[bool, typer.Option("--show", help="Only show what could be put back and what could not.")] = False,
     comment: Comment = "",
     wait: LockWait = 0.0,

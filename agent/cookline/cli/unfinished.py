@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cookline.cli.dispatch import show_until_done
-from cookline.cli.options import AsJson
+from cookline.cli.options import AsJson, RunId
 from cookline.cli.render.outcome import print_report
 from cookline.cli.render.progress import ROLLOUT_KINDS, progress
 from cookline.cli.session import Session, session
@@ -15,7 +15,7 @@ from cookline.errors import UsageError
 
 
 def attach(
-    run: Annotated[str, typer.Argument(help="Id of a run or command, or its first characters.")],
+    run: RunId,
     as_json: AsJson = False,
 ) -> None:
     """Follow a run on its host to its end. It is the same run, never a second one.
@@ -83,7 +83,7 @@ def _unpaused(here: Session, identifier: str) -> bool:
 
 
 def cancel(
-    run: Annotated[str, typer.Argument(help="Id of a command or run, or its first characters.")],
+    run: RunId,
 ) -> None:
     """Begin nothing more of a command; for a run: ask its host to stop before the next resource.
 
