@@ -138,6 +138,16 @@ def test_destroy_leaves_nothing_in_whatever_state_the_hosts_are(directory: Path)
     provider.destroy(names, quiet)  # and once more is no error
 
 
+def test_hosts_that_nothing_is_written_down_of_any_more_go_too(directory: Path) -> None:
+    provider = ContainerProvider(directory)
+    provider.create([HostRequest("web1"), HostRequest("web2")], quiet)
+    provider.faults("web2").power_cut()
+    for name in ("web1", "web2"):
+        (provider.project.host_directory(name) / "host.json").unlink()
+    provider.destroy([], quiet)
+    assert traces(provider.project.identifier) == NOTHING
+
+
 def test_the_bridge_goes_with_the_last_host(directory: Path) -> None:
     provider = ContainerProvider(directory)
     provider.create([HostRequest("web1"), HostRequest("web2")], quiet)

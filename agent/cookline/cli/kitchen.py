@@ -182,11 +182,10 @@ def destroy_hosts(patterns: Patterns = None, as_json: AsJson = False) -> None:
 
     here = session()
     made = [record.name for record in records_here().all()]
-    if not made:
-        here.json({"destroyed": []}) if as_json else here.say("the kitchen has no hosts")
-        return
+    if not made and not as_json:
+        here.say("the kitchen has no hosts")
     with _progress(as_json) as progress:
-        names = _kitchen(progress).destroy(select(made, patterns or []))
+        names = _kitchen(progress).destroy(select(made, (patterns or []) if made else []))
     if as_json:
         here.json({"destroyed": names})
 

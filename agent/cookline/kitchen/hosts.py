@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cookline.control.providers.base import Host, HostRequest, Provider
+from cookline.control.providers.container.requirements import is_root
 from cookline.control.providers.registry import open_provider
 from cookline.control.transport.base import Target
 from cookline.errors import RunError, UsageError, did_you_mean
@@ -77,6 +78,8 @@ class Hosts:
         groups: dict[str, list[str]] = {}
         for name in names:
             groups.setdefault(self.records.get(name).provider, []).append(name)
+        if not self.records.all() and is_root():
+            groups["container"] = []  # its hosts outlive a directory that somebody has removed
         for provider, group in groups.items():
             self.provider(provider).destroy(group, say)
             for name in group:

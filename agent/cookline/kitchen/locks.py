@@ -18,7 +18,8 @@ from cookline.kitchen.record import Records
 @contextlib.contextmanager
 def holding(records: Records, names: Sequence[str]) -> Iterator[None]:
     """Hold the locks of these hosts. Raises Locked, with the holder, when one of them is taken."""
-    records.prepare()
+    if names:
+        records.prepare()
     with contextlib.ExitStack() as held:
         for name in sorted({*names}):
             held.enter_context(_held(records.locks / name, name))

@@ -53,12 +53,13 @@ def test_diagnose_shows_what_a_suite_comes_to(command: Run, project: Path) -> No
     assert (code, "there are web-debian-12" in errors) == (EXIT_USAGE, True)
 
 
-def test_nothing_to_list_destroy_or_show_is_told_with_what_to_do(command: Run) -> None:
+def test_nothing_to_list_destroy_or_show_is_told_with_what_to_do(command: Run, tmp_path: Path) -> None:
     assert "`cookline kitchen init COOKBOOK` writes one" in command("kitchen", "list")[1]
     assert command("kitchen", "destroy")[1] == "the kitchen has no hosts\n"
     code, _, errors = command("kitchen", "test")
     assert (code, "`cookline kitchen init COOKBOOK` writes one" in errors) == (EXIT_USAGE, True)
     assert command("kitchen", "logs", "web")[0] == EXIT_USAGE
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_logs_show_the_differences_of_a_host_that_is_gone(command: Run, tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ class Network:
         run("ip", "-n", label, "-batch", "-", stdin="\n".join(inside))
 
     def detach(self, record: Record) -> None:
-        label = self.project.label(record)
+        self.release(self.project.label(record))
+
+    def release(self, label: str) -> None:
+        """Take away the link and the namespace of this name."""
         if Path("/sys/class/net", label).exists():
             run("ip", "link", "delete", label)
         if Path("/run/netns", label).exists():

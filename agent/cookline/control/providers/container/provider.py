@@ -16,6 +16,7 @@ from cookline.control.providers.container.image import Image
 from cookline.control.providers.container.light import LightMachine
 from cookline.control.providers.container.machine import Machine
 from cookline.control.providers.container.network import Network
+from cookline.control.providers.container.orphans import orphans, remove
 from cookline.control.providers.container.project import Project, Record
 from cookline.control.providers.container.requirements import require_programs, require_root, room
 from cookline.control.providers.container.runtime import prepare_runtime, release_runtime
@@ -130,6 +131,8 @@ class ContainerProvider:
 
     def destroy(self, names: Sequence[str], progress: Progress) -> None:
         require_root()
+        if not names and not self.project.directory.exists() and not orphans(self.project):
+            return
         with self.project.locked():
             machines = self._machines(names, missing_ok=True)
             together(Machine.remove, machines)
@@ -138,6 +141,9 @@ class ContainerProvider:
                 self.project.forget(machine.record.name)
                 progress(f"{machine.record.name} is gone")
             if not self.project.names():
+                for label in orphans(self.project):
+                    remove(label, self.network)
+                    progress(f"{label}, of which nothing was written down any more, is gone")
                 self.network.down()
                 release_runtime()
 
