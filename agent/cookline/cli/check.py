@@ -53,10 +53,15 @@ def _show(report: CheckReport) -> None:
         here.say(f"{found.places[0]}{more}:\n{indented(found.error, '  ')}\n")
     layers: dict[str, list[str]] = {}
     for (layer, event), count in report.ran.items():
+        if event == "run":
+            continue
         if count:
             layers.setdefault(layer, []).append(f"{event} {count}")
     for layer, counts in layers.items():
         here.say(f"{report.stack}: {layer}: resources of {', '.join(counts)}")
+    for (recipe, event), number in report.ran.items():
+        if event == "run" and number:
+            here.say(f"{report.stack}: {recipe}, which no layer runs: resources {number}")
     count = len(report.found)
     here.say(f"{report.stack}: {count or 'no'} problem{'' if count == 1 else 's'} found")
 

@@ -30,8 +30,9 @@ def init(
     if not cookbook and not (here.cwd / "recipes").is_dir():
         raise UsageError("this folder is no cookbook: it has no recipes/", hint="cookline kitchen init COOKBOOK")
     folder = here.cwd / "cookbooks" / cookbook if cookbook else here.cwd
-    wanted = starter.suite_files(folder.name)
-    if not (folder / "recipes").is_dir():
+    new = not (folder / "recipes").is_dir()
+    wanted = starter.suite_files(folder.name, new=new)
+    if new:
         wanted = {**starter.cookbook_files(folder.name), **wanted}
     written = [path for path, text in wanted.items() if write(folder / path, text)]
     if as_json:

@@ -103,8 +103,8 @@ SUITE_TEST = '''\
 """What the host must look like afterwards. testinfra's `host` has .service(..), .socket(..), .file(..), .run(..) and more."""
 
 
-def test_no_unit_has_failed(host):
-    assert host.check_output("systemctl --failed --plain --no-legend") == ""
+def test_{function}(host):
+    assert {assertion}
 '''
 
 NEW_COOKBOOK = """\
@@ -132,10 +132,13 @@ kitchen.local.yml
 """
 
 
-def suite_files(cookbook: str) -> dict[str, str]:
-    """Path to text, for the suite of a cookbook: kitchen.yml and a first test."""
+def suite_files(cookbook: str, *, new: bool) -> dict[str, str]:
+    """Path to text, for the suite of a cookbook: kitchen.yml and a first test, of what a new cookbook's recipe does."""
     test = f"tests/test_{cookbook.replace('-', '_').replace('.', '_')}.py"
-    return {"kitchen.yml": SUITE.format(name=cookbook), test: SUITE_TEST}
+    first = ("its_file_is_there", f'host.file("/etc/{cookbook}.conf").contains("managed by cookline")')
+    any_host = ("the_host_runs_debian", 'host.system_info.distribution == "debian"')
+    function, assertion = first if new else any_host
+    return {"kitchen.yml": SUITE.format(name=cookbook), test: SUITE_TEST.format(function=function, assertion=assertion)}
 
 
 def cookbook_files(cookbook: str) -> dict[str, str]:

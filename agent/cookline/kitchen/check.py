@@ -34,6 +34,11 @@ class CheckReport:
     stack: str
     ran: dict[tuple[str, str], int] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
+    # recipes that layers have run, included ones too
+    met: set[str] = field(default_factory=set)
+
+    def count(self, layer: str, event: str, resources: int) -> None:
+        self.ran[layer, event] = max(resources, self.ran.get((layer, event), 0))
 
     def note(self, error: str, place: str) -> None:
         found = self.found.setdefault(error, Found(error))
@@ -44,23 +49,40 @@ class CheckReport:
 def check_stack(path: Path, platforms: Sequence[str]) -> CheckReport:
     """Run setup, configure, deploy, undeploy and shutdown of each layer, in this order, on one fake host a platform.
 
-    Secrets are not resolved: recipes get a text in their place. Raises StackError for a definition that is wrong by itself.
+    The recipes of their cookbooks that were not met so follow, each by itself, as `cookline run` would run them. Secrets are
+    not resolved: recipes get a text in their place. Raises StackError for a definition that is wrong by itself.
     """
     from cookline.control.stack.loading import load_stack
 
     revision = _with_each_layer(frozen(load_stack(path), unfetched))
     report = CheckReport(revision.stack.name)
-    folders = {name: book.folder for name, book in revision.cookbooks.items() if book.folder is not None}
     for platform in platforms:
-        for instance, definition in revision.stack.instances.items():
-            host = FakeHost(platform)
+        hosts = {instance: FakeHost(platform) for instance in revision.stack.instances}
+        for instance, host in hosts.items():
+            layers = revision.stack.instances[instance].layers
             for event in LIFECYCLE_EVENTS:
-                place = f"{', '.join(definition.layers)} on {platform}, {event}"
                 recipes = run_list(revision.stack, instance, event)
-                count = _check_event(revision, instance, event, recipes, host, folders, report, place)
-                for layer in definition.layers:
-                    report.ran[layer, event] = max(count, report.ran.get((layer, event), 0))
+                place = f"{', '.join(layers)} on {platform}, {event}"
+                count = _check_event(revision, instance, event, recipes, host, report, place)
+                for layer in layers:
+                    report.count(layer, event, count)
+        for recipe, instance in _left(revision, report):
+            place = f"{recipe} on {platform}, which no layer runs"
+            count = _check_event(revision, instance, "execute_recipes", [recipe], hosts[instance], report, place)
+            report.count(recipe, "run", count)
     return report
+
+
+def _left(revision: Revision, report: CheckReport) -> list[tuple[str, str]]:
+    """(recipe, an instance that uses its cookbook) for each recipe that no layer has run, by itself or through another."""
+    users: dict[str, str] = {}
+    for name in revision.stack.instances:
+        for event in LIFECYCLE_EVENTS:
+            for recipe in run_list(revision.stack, name, event):
+                users.setdefault(recipe.partition("::")[0], name)
+                report.met.add(recipe)
+    known = [(f"{book}::{recipe}", user) for book, user in users.items() for recipe in revision.cookbooks[book].recipes]
+    return [(recipe, user) for recipe, user in known if recipe not in report.met]
 
 
 def _check_event(
@@ -69,7 +91,6 @@ def _check_event(
     event: str,
     recipes: Sequence[str],
     host: FakeHost,
-    folders: Mapping[str, Path],
     report: CheckReport,
     place: str,
 ) -> int:
@@ -87,15 +108,18 @@ def _check_event(
         recipes=list(recipes),
         attributes=_without_secrets(merged_attributes(revision, instance)),
         snapshot=_without_secrets(mock_snapshot(revision, instance, own, mock, event=event)),
-        app=apps[0] if len(apps) == 1 and event in ("deploy", "undeploy") else None,
+        app=apps[0] if len(apps) == 1 and event in ("deploy", "undeploy", "execute_recipes") else None,
     )
     try:
+        folders = {name: book.folder for name, book in revision.cookbooks.items() if book.folder is not None}
         done = host.run(request, folders, lenient=True)
     except CooklineError as error:
         report.note(str(error), place)
         return 0
     for failure in done.failures:
         report.note(failure, place)
+    if event != "execute_recipes":
+        report.met.update(done.recipes)
     return len(done.resources) + len(done.failures)
 
 

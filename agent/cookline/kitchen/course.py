@@ -13,7 +13,7 @@ from cookline.control.stack.revision import frozen
 from cookline.control.transport.bundle import bundle
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
-from cookline.errors import CooklineError, Interrupted
+from cookline.errors import CooklineError, HostKeyError, Interrupted
 from cookline.kitchen import verify as testinfra
 from cookline.kitchen.cases import Case
 from cookline.kitchen.converging import Converger
@@ -73,7 +73,8 @@ class Course:
         revision = frozen(case.file.definition(case.suite, case.platform, case.name), self.fetch)
         mock = case.file.snapshot(case.suite)
         address = str(self.records.get(case.name).host.get("address"))
-        conversation = Conversation(self.pool, self.hosts.target(case.name), self._bundle)
+        target = self.hosts.target(case.name)
+        conversation = Conversation(self.pool, target, self._bundle)
 
         def request(event: str, recipes: Sequence[str], apply: bool) -> RunRequest:
             if self._stopped.is_set():
@@ -87,6 +88,10 @@ class Course:
         converger = Converger(conversation, revision, request, lambda event: self.on_event(case.name, event))
         try:
             done = converger.converge(case.name, case.file.events(case.suite), again=self.again)
+        except HostKeyError as error:
+            # `cookline trust` knows instances of stacks by name, and everything else by address
+            at = f"{target.address}:{target.port}" if target.port not in (None, 22) else target.address
+            raise HostKeyError(error.message, hint=f"compare it and pin it: cookline trust {at}") from None
         finally:
             self._runs.pop(case.name, None)
         result.checks += [Checked(step.name, step.seconds, step.failure) for step in done.steps]
@@ -116,7 +121,9 @@ class Course:
         told = {"passed": verified.passed, "tests": len(verified.cases), "output": verified.output}
         self.on_event(case.name, {"kind": "verified", **told})
         if not verified.passed:
-            raise PhaseFailed(verified.output.strip())
+            failed = sum(failure is not None for _, _, failure in verified.cases)
+            counted = f"{failed} of {len(verified.cases)} tests failed" if verified.cases else "the tests could not be run"
+            raise PhaseFailed(f"{counted}\n{verified.output.strip()}")
         return "verified"
 
     def _described(self, record: Record) -> dict[str, Any]:

@@ -41,3 +41,23 @@ def test_every_mistake_is_found_once_with_the_author_s_line(project):
     assert "File has no field 'own'; did you mean 'owner'?" in broken and "cookbooks/web/recipes/broken.py:5" in broken
     assert "has no layer 'frnt'; did you mean 'front'?" in other
     assert [place.partition(",")[0] for place in report.found[broken].places] == [f"front on {name}" for name in PLATFORMS]
+
+
+def test_a_recipe_that_no_layer_runs_is_run_by_itself(project):
+    project.write(
+        "cookbooks/web/recipes/backup.py", "from cookline import File\n\n\ndef recipe(node):\n    File('/a', own='root')\n"
+    )
+    stack = "stack: shop\ncookbooks: [../cookbooks]\nlayers: {front: {recipes: {setup: [web]}}}\ninstances: {}\n"
+    report = check_stack(project.write("stacks/shop.yml", stack), ["debian-12"])
+    [found] = report.found.values()
+    assert "File has no field 'own'" in found.error and found.places == ["web::backup on debian-12, which no layer runs"]
+
+
+def test_a_recipe_that_another_includes_is_not_run_again(project):
+    project.write("cookbooks/web/recipes/default.py", "def recipe(node):\n    node.include('web::users')\n")
+    project.write(
+        "cookbooks/web/recipes/users.py", "from cookline import User\n\n\ndef recipe(node):\n    node.ensure(User('ann'))\n"
+    )
+    stack = "stack: shop\ncookbooks: [../cookbooks]\nlayers: {front: {recipes: {setup: [web]}}}\ninstances: {}\n"
+    report = check_stack(project.write("stacks/shop.yml", stack), ["debian-12"])
+    assert report.found == {} and {key for key, count in report.ran.items() if count} == {("front", "setup")}
