@@ -14,14 +14,12 @@ import signal
 import stat as stat_module
 import time
 from typing import (
-    TYPE_CHECKING,
     Any,
     BinaryIO,
     Callable,
     Dict,
     Iterator,
     List,
-    Mapping,
     NamedTuple,
     Optional,
     Sequence,
@@ -30,21 +28,12 @@ from typing import (
     Union,
 )
 
-from cookline.errors import CommandError, CooklineError, ResourceError
+from cookline.errors import CooklineError, ResourceError
+from cookline.host.execution import Completed as Completed
+from cookline.host.execution import execute
 from cookline.host.foresight import Foresight
 from cookline.host.paths import BACKUPS
 
-if TYPE_CHECKING:
-    import subprocess
-
-# Every run has these and nothing that SSH or sudo passed on (pitfalls: SendEnv, secure_path, locale prompts).
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "LC_ALL": "C.UTF-8",
-    "HOME": "/root",
-    "DEBIAN_FRONTEND": "noninteractive",
-    "NEEDRESTART_SUSPEND": "1",
-}
 # Backups kept of a file that is overwritten (features R9: backup 5).
 BACKUPS_KEPT = 5
 # What the kernel says of a path at which nothing is, a link that leads to itself too.
@@ -53,15 +42,6 @@ NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 class PlanWrite(CooklineError):
     """Something tried to change the machine while a plan was being made."""
-
-
-class Completed(NamedTuple):
-    """A program that ended: `status` is negative for a signal; both streams decoded as UTF-8 with replacement."""
-
-    command: str
-    status: int
-    stdout: str
-    stderr: str
 
 
 class FileStatus(NamedTuple):
@@ -172,7 +152,7 @@ class System(Foresight):
 
     def query(self, command: Union[str, Sequence[str]], **options: Any) -> Completed:
         """Run a program that only reads; allowed in a plan. Options as in `run`; any exit status is returned."""
-        return self._execute(command, ok=None, **options)
+        return self._program(command, ok=None, **options)
 
     def run(self, command: Union[str, Sequence[str]], *, ok: Optional[Sequence[int]] = (0,), **options: Any) -> Completed:
         """Run a program that may change the machine.
@@ -182,93 +162,13 @@ class System(Foresight):
         Raises CommandError; raises PlanWrite in a plan.
         """
         self._begin_change(f"run {command!r}")
-        done = self._execute(command, ok=ok, **options)
+        done = self._program(command, ok=ok, **options)
         self.step()
         return done
 
-    def _execute(
-        self,
-        command: Union[str, Sequence[str]],
-        *,
-        ok: Optional[Sequence[int]],
-        input: Optional[str] = None,
-        timeout: Optional[float] = 3600.0,
-        cwd: str = "/",
-        env: Optional[Mapping[str, str]] = None,
-        user: Optional[str] = None,
-        group: Optional[str] = None,
-        umask: int = 0o022,
-    ) -> Completed:
-        import shlex
-        import subprocess
-
-        text = command if isinstance(command, str) else " ".join(shlex.quote(word) for word in command)
-        options: Dict[str, Any] = {
-            "umask": umask,
-            "cwd": cwd,
-            "env": {**ENVIRONMENT, **self._home(user), **(env or {})},
-        }
-        if user is not None:
-            options.update(user=user, group=group or self._primary_group(user), extra_groups=self._groups(user))
-        try:
-            with (
-                self.open_door(),
-                subprocess.Popen(
-                    command,
-                    shell=isinstance(command, str),
-                    stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    start_new_session=True,
-                    text=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    **options,
-                ) as process,
-            ):
-                stdout, stderr = self._communicate(process, text, input, timeout)
-        except OSError as error:
-            raise CommandError(text, 127, stderr=str(error)) from None
-        if ok is not None and process.returncode not in ok:
-            raise CommandError(text, process.returncode, stdout, stderr)
-        return Completed(text, process.returncode, stdout, stderr)
-
-    @staticmethod
-    def _communicate(
-        process: subprocess.Popen[str], text: str, input: Optional[str], timeout: Optional[float]
-    ) -> Tuple[str, str]:
-        import subprocess
-
-        try:
-            return process.communicate(input, timeout)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            stdout, stderr = process.communicate()
-            raise CommandError(text, -signal.SIGKILL, stdout, stderr, hint=f"it ran longer than {timeout:g} s") from None
-
-    @staticmethod
-    def _home(user: Optional[str]) -> Dict[str, str]:
-        if user is None:
-            return {}
-        import pwd
-
-        try:
-            return {"HOME": pwd.getpwnam(user).pw_dir, "USER": user, "LOGNAME": user}
-        except KeyError:
-            raise ResourceError(f"there is no user {user!r} on this host") from None
-
-    @staticmethod
-    def _primary_group(user: str) -> int:
-        import pwd
-
-        return pwd.getpwnam(user).pw_gid
-
-    @staticmethod
-    def _groups(user: str) -> List[int]:
-        import pwd
-
-        return os.getgrouplist(user, pwd.getpwnam(user).pw_gid)
+    def _program(self, command: Union[str, Sequence[str]], **options: Any) -> Completed:
+        with self.open_door():
+            return execute(command, **options)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

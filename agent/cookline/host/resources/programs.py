@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from cookline.errors import ResourceError
-from cookline.host.system import ENVIRONMENT, System
+from cookline.host.execution import ENVIRONMENT
+from cookline.host.system import System
 
 
 def find_program(host: System, program: str) -> Optional[str]:
