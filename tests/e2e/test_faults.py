@@ -159,6 +159,21 @@ def test_a_changed_host_key_is_refused_and_trusted_on_purpose(host: LabHost, pro
     shop.good("setup", "test")
 
 
+def test_a_key_that_is_known_from_elsewhere_is_pinned_when_the_host_shows_it(host: LabHost, project: MakeProject) -> None:
+    shop = project(recipes={"setup": "def recipe(node): pass"})
+    pins = shop.folder / ".cookline" / "known_hosts"
+    pins.write_text("")
+    kind, blob = host.known_host.split()[:2]
+    another = f"{kind} {blob[:-4]}AAAA"
+    place = f"root@{host.address}"
+    refused = shop.cookline("trust", place, "--key", another)
+    assert refused.status == 4 and refused.err.count("SHA256:") == 2 and pins.read_text() == ""
+    assert shop.cookline("trust", place, "--key", "ssh-ed25519 nonsense").status == 2
+    shop.good("push", "test.yml")
+    shop.good("trust", place, "--key", f"{kind} {blob} root@{host.name}")
+    shop.good("setup", "test")
+
+
 def test_sudo_that_asks_for_a_password_is_named(host: LabHost, project: MakeProject) -> None:
     shop = project(recipes={"setup": "def recipe(node): pass"}, settings={"user": "deployer"})
     said = shop.cookline("setup", "test")

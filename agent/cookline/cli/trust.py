@@ -9,12 +9,14 @@ import typer
 
 from cookline.cli.options import AsJson
 from cookline.cli.session import session
-from cookline.errors import EXIT_DIFFERS, HostKeyError
+from cookline.errors import EXIT_DIFFERS, HostKeyError, UsageError
 
 if TYPE_CHECKING:
     from cookline.control.transport.base import Target
+    from cookline.control.transport.ssh.known_hosts import HostKey
     from cookline.control.transport.ssh.scan import Shown
 
+KEY = "Pin this key, which you know from elsewhere, if the host shows it: 'ssh-ed25519 AAAA..'."
 OWN_FILES = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 
@@ -22,35 +24,40 @@ def trust(
     names: Annotated[list[str], typer.Argument(metavar="HOST...", help="Instances of pushed stacks, or [user@]host[:port].")],
     stack: Annotated[str, typer.Option("--stack", help="The stack whose instances are meant; every stack without it.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Pin without asking.")] = False,
+    key: Annotated[str, typer.Option("--key", help=KEY)] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show the key of a host, the pinned one beside it when it changed, and pin what you agree to.
 
-    Pins go to .cookline/known_hosts. Without a terminal and without --yes nothing is pinned. Exit code 3: a key is not trusted.
+    Pins go to .cookline/known_hosts. Without a terminal and without --yes or --key nothing is pinned. Exit code 3: a key is not
+    trusted; 4: the host shows another one than --key.
 
     Example: cookline trust web1
     """
-    results = [trusted(name, stack, yes=yes, quiet=as_json) for name in names]
+    results = [trusted(name, stack, yes=yes, key=_parsed(key), quiet=as_json) for name in names]
     if as_json:
         session().json(results)
     if not all(result["trusted"] for result in results):
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def trusted(name: str, stack: str = "", *, yes: bool, quiet: bool) -> dict[str, Any]:
-    """Show the key of an instance or a place and pin it when somebody agrees; `trusted` says whether it is the pinned one."""
+def trusted(name: str, stack: str = "", *, yes: bool, quiet: bool, key: HostKey | None = None) -> dict[str, Any]:
+    """Show the key of an instance or a place and pin it when somebody agrees, or when it is `key`; `trusted` says whether it is
+    the pinned one. Raises HostKeyError for a key that is revoked, or another than `key`."""
     from cookline.control.transport.ssh import known_hosts
     from cookline.control.transport.ssh.scan import scan
 
     here = session()
     pins = str(here.directory / "known_hosts")
-    shown = scan(_target(name, stack, pins))
+    shown = scan(_target(name, stack, pins), [key] if key else None)
     if not quiet:
         _print(name, shown)
     if shown.status == "revoked":
         raise HostKeyError(f"{name} shows a key that is marked as revoked: {shown.key}", hint="replace the host's keys")
+    if key is not None and (key.kind, key.blob) != (shown.key.kind, shown.key.blob):
+        raise HostKeyError(f"{name} shows {shown.key}, not {key}", hint="is something else at this address? Nothing was pinned")
     trusted = shown.status == "trusted"
-    if not trusted and (yes or (not quiet and _agreed(name))):
+    if not trusted and (yes or key is not None or (not quiet and _agreed(name))):
         known_hosts.pin(pins, shown.name, [shown.key])
         trusted = True
         if not quiet:
@@ -63,6 +70,19 @@ def trusted(name: str, stack: str = "", *, yes: bool, quiet: bool) -> dict[str, 
         "key": _described(shown.key),
         "known": [_described(key) for key in shown.known],
     }
+
+
+def _parsed(text: str) -> HostKey | None:
+    """The key of "ssh-ed25519 AAAA.. comment"; None of nothing. Raises UsageError."""
+    from cookline.control.transport.ssh.known_hosts import HostKey, is_key
+
+    if not text:
+        return None
+    kind, _, rest = text.strip().partition(" ")
+    key = HostKey(kind, rest.split(" ")[0])
+    if not is_key(key):
+        raise UsageError(f"--key {text[:60]!r} is no public key", hint="the host has it in /etc/ssh/ssh_host_ed25519_key.pub")
+    return key
 
 
 def _described(key: Any) -> dict[str, Any]:

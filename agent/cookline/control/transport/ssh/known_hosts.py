@@ -66,11 +66,11 @@ def _keys_in(file: str, name: str) -> Iterator[HostKey]:
         if len(words) < 3 or words[0].startswith("#") or marker not in ("", "@revoked") or not _matches(words[0], name):
             continue
         key = HostKey(words[1], words[2], file, number, marker == "@revoked")
-        if _is_key(key):
+        if is_key(key):
             yield key
 
 
-def _is_key(key: HostKey) -> bool:
+def is_key(key: HostKey) -> bool:
     """The blob begins with its own kind."""
     try:
         blob = base64.b64decode(key.blob, validate=True)

@@ -31,13 +31,16 @@ class Shown:
         return "changed" if self.known else "new"
 
 
-def scan(target: Target) -> Shown:
-    """The key that the host shows now, not checked: for `cookline trust` alone. Jump hosts on the way are checked."""
+def scan(target: Target, wanted: list[known_hosts.HostKey] | None = None) -> Shown:
+    """The key that the host shows now, not checked: for `cookline trust` alone. Jump hosts on the way are checked.
+
+    Of several keys it is asked for one of the kind of `wanted`, else of the kind that is known.
+    """
     hops = route(target)
     last, opener = hops[-1], SshTransport()
     known = known_hosts.lookup(last.known_hosts, last.key_name)
     with opener.open_way(hops) as way:
-        key = _shown_key(last, known, way)
+        key = _shown_key(last, wanted or known, way)
     opener.jumps.release(tuple(hops[:-1]))
     return Shown(last.key_name, last.place, key, known)
 
