@@ -22,7 +22,7 @@ ARCHITECTURES = ("x86_64", "aarch64")
 # The oldest Python and C library that hosts may have; pip takes the newest listed platform that a wheel fits.
 PYTHON_VERSION, ABIS = "3.9", ("cp39", "abi3", "none")
 PLATFORMS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28")
-SHARED = ("cookbooks", "stacks")
+SHARED = ("cookbooks", "stacks", "vagrant")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
@@ -38,8 +38,11 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
             included[str(wheel)] = f"cookline/control/transport/wheels/{wheel.name}"
         for name in SHARED:
             for path in sorted((root / name).rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    included[str(path)] = f"cookline/share/{path.relative_to(root).as_posix()}"
+                inside = path.relative_to(root)
+                if path.name.endswith(".vagrant.yml"):
+                    continue  # Vagrant's copy of a definition, with paths of this machine
+                if path.is_file() and not any(part == "__pycache__" or part.startswith(".") for part in inside.parts):
+                    included[str(path)] = f"cookline/share/{inside.as_posix()}"
 
 
 def fetch(root: Path) -> list[Path]:

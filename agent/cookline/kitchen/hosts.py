@@ -39,7 +39,7 @@ class Hosts:
     def provider(self, name: str) -> Provider:
         with self._lock:
             if name not in self._providers:
-                self._providers[name] = open_provider(name, self.directory)
+                self._providers[name] = open_provider(name, self.directory, self.directory.parent.parent)
             return self._providers[name]
 
     def create(self, wanted: Iterable[tuple[str, str, Mapping[str, Any]]], say: Say) -> None:

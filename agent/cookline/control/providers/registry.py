@@ -12,8 +12,11 @@ from cookline.errors import UsageError, did_you_mean
 NAMES = ("static", "container", "vagrant", "ec2")
 
 
-def open_provider(name: str, directory: Path) -> Provider:
-    """The provider called `name`, which keeps its records in the project's `.cookline` at `directory`."""
+def open_provider(name: str, directory: Path, project: Path | None = None) -> Provider:
+    """The provider called `name`, which keeps its records in the project's `.cookline` at `directory`.
+
+    Paths in settings are relative to `project`, the folder above it without.
+    """
     if name == "static":
         from cookline.control.providers.static import StaticProvider
 
@@ -23,9 +26,9 @@ def open_provider(name: str, directory: Path) -> Provider:
 
         return ContainerProvider(directory)
     if name == "vagrant":
-        from cookline.control.providers.vagrant import VagrantProvider
+        from cookline.control.providers.vagrant.provider import VagrantProvider
 
-        return VagrantProvider(directory)
+        return VagrantProvider(directory, project)
     if name == "ec2":
         from cookline.control.providers.ec2.provider import Ec2Provider
 

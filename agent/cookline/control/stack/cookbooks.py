@@ -74,6 +74,11 @@ def packaged_stacks() -> Path:
     return _packaged("stacks")
 
 
+def packaged_vagrant() -> Path:
+    """The part of Vagrant that ships with cookline: machines, provisioner, and the script that builds boxes."""
+    return _packaged("vagrant")
+
+
 def _packaged(name: str) -> Path:
     package = Path(__file__).resolve().parents[2]
     installed = package / "share" / name

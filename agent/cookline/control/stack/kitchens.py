@@ -58,7 +58,7 @@ Settings = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
 class Platform(Model):
-    """A kind of host. For the container provider its name is the image, unless `settings` name another."""
+    """A kind of host. For the providers container and vagrant its name is the image or box, unless `settings` name another."""
 
     provider: str | None = None
     settings: Settings = Field(default_factory=dict)
@@ -128,9 +128,9 @@ class KitchenFile:
     def settings(self, suite: str, platform: str) -> dict[str, Any]:
         """The provider's settings for one host: of the provider, then the platform, then the suite; lists add up."""
         provider = self.provider(suite, platform)
-        image = {"image": platform} if provider == "container" else {}
+        own = {"container": {"image": platform}, "vagrant": {"platform": platform}}
         sources = (self.model.providers.get(provider, {}), self.model.platforms[platform].settings)
-        found: dict[str, Any] = image
+        found: dict[str, Any] = own.get(provider, {})
         for source in (*sources, self.model.suites[suite].settings):
             for name, value in source.items():
                 both = isinstance(value, list) and isinstance(found.get(name), list)
