@@ -54,3 +54,7 @@ def test_the_recipe_is_the_one_that_ships() -> None:
 def test_the_exit_codes_are_those_of_the_errors() -> None:
     table = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
     assert table == {value for name, value in vars(errors).items() if name.startswith("EXIT_") and isinstance(value, int)}
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    assert set(DOCS) == set(re.findall(r"docs/(\w+\.md)", README))
