@@ -32,7 +32,8 @@ class Said:
 
 @dataclass
 class Project:
-    """`recipes` maps an event to the body of its recipe in the cookbook `test`; more instances' settings by `settings`."""
+    """`recipes` maps an event to the body of its recipe in the cookbook `test`, `files` are others of that cookbook; more
+    instances' settings by `settings`."""
 
     folder: Path
     hosts: Sequence[LabHost]
@@ -40,6 +41,7 @@ class Project:
     settings: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def write(self) -> Project:
         recipes = self.folder / "cookbooks" / "test" / "recipes"
@@ -47,6 +49,10 @@ class Project:
         (recipes.parent / "cookbook.yml").write_text("name: test\nversion: 1.0.0\n")
         for event, body in self.recipes.items():
             (recipes / f"{event}.py").write_text(IMPORTS + textwrap.dedent(body))
+        for path, text in self.files.items():
+            place = recipes.parent / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
         definition: dict[str, Any] = {
             "stack": "test",
             "layers": {"web": {"recipes": {event: [f"test::{event}"] for event in self.recipes}}},

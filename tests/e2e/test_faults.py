@@ -216,8 +216,18 @@ def test_a_secret_is_in_no_output_and_in_no_file_but_where_secrets_are_kept(host
 
 
 def test_facts_are_asked_of_the_host(host: LabHost, project: MakeProject) -> None:
-    shop = project(recipes={"setup": "def recipe(node): pass"})
+    fact = "def fact(host):\n    return {'kernel': host.query(['uname', '-s']).stdout.strip()}\n"
+    shop = project(
+        recipes={"setup": "def recipe(node): node.log(node.facts.test.machine.kernel)"}, files={"facts/machine.py": fact}
+    )
     assert shop.good("facts", host.name, "os.codename").out == "bookworm\n"
+    unsent = shop.cookline("facts", host.name, "test")
+    assert unsent.status == 2 and "a plan or a run brings the cookbook there" in unsent.err
+    assert shop.cookline("plan", "test", "setup").status == 3
+    assert shop.good("facts", host.name, "test.machine.kernel").out == "Linux\n"
+    assert shop.good("facts", host.name, "users.root.home").out == "/root\n"
+    assert shop.good("facts", host.name, "reboot.required").out == "False\n"
+    assert shop.good("facts", host.name, "services", "--json").json["ssh.service"]["running"] is True
     assert shop.good("facts", host.name, "--json").json["os"]["family"] == "debian"
     wrong = shop.cookline("facts", host.name, "os.codenam")
     assert wrong.status == 2 and "did you mean 'codename'" in wrong.err

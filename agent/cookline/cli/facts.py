@@ -11,7 +11,7 @@ from cookline.cli import completion
 from cookline.cli.options import AsJson
 from cookline.cli.render.text import printable
 from cookline.cli.session import session
-from cookline.errors import SelectorError, did_you_mean
+from cookline.errors import CooklineError, SelectorError, did_you_mean
 
 
 def facts(
@@ -20,16 +20,24 @@ def facts(
     stack: Annotated[str, typer.Option("--stack", help="Its stack, where the name is not enough.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Ask a host for its facts; each is read on the host when it is asked for.
+    """Ask a host for its facts, those of its cookbooks too; each is read on the host when it is asked for.
 
     Example: cookline facts web1 os.codename
     """
     here = session()
     name, _, rest = key.partition(".")
-    answer = here.dispatcher.conversation(_found(instance, stack)).facts([name] if name else [])
+    found = _found(instance, stack)
+    trees = _cookbooks(found)
+    answer = here.dispatcher.conversation(found).facts([name] if name else [], trees)
+    if name and name in answer["errors"]:
+        hint = "a plan or a run brings the cookbook there" if f"cookbook:{name}" in trees else None
+        kind = CooklineError if name in answer["cookbooks"] else SelectorError
+        raise kind(f"{instance}: {printable(answer['errors'][name])}", hint=hint)
     value = answer["facts"]
     if name:
         value = _inside(value[name], rest, key) if rest else value[name]
+    for cookbook, error in answer["errors"].items():
+        here.warn(f"{printable(cookbook)}: {printable(error)}")
     if as_json:
         here.json(value)
         return
@@ -49,6 +57,14 @@ def _found(instance: str, stack: str) -> Any:
         raise SelectorError(f"several stacks have an instance {instance!r}", hint="name one with --stack")
     names = [each.name for each in every]
     raise SelectorError(f"there is no instance {instance!r}{did_you_mean(instance, names)}", hint="cookline status lists them")
+
+
+def _cookbooks(instance: Any) -> dict[str, str]:
+    """The cookbooks of the stack's newest revision, as a run names them."""
+    here = session()
+    stack = here.store.revisions.name_of(instance.stack_id)
+    revision = here.dispatcher.revisions.get(stack, here.store.revisions.newest(stack))
+    return {key: tree for key, tree in revision.trees.items() if key.startswith("cookbook:")}
 
 
 def _inside(value: Any, path: str, whole: str) -> Any:

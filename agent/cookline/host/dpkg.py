@@ -53,6 +53,11 @@ class Status:
         found.sort(key=lambda each: each.state != "installed")
         return found[0] if found else None
 
+    def installed_versions(self) -> Dict[str, str]:
+        """Name -> version of every package that is installed."""
+        stanzas = (_parse(stanza) for group in self.stanzas.values() for stanza in group)
+        return {each.name: each.version for each in stanzas if each.state == "installed"}
+
     def provider(self, name: str) -> Optional[Installed]:
         """An installed package that provides the virtual package `name`."""
         pattern = re.compile(rf"^Provides:.*(?<![\w+.-]){re.escape(name)}(?![\w+.-])", re.MULTILINE)

@@ -7,7 +7,7 @@ same run is never started twice; a host that knows the run's id follows it inste
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from cookline.control.transport.base import LinkLost, Target
 from cookline.control.transport.bootstrap import install_python
@@ -93,8 +93,10 @@ class Conversation:
         answer, messages = self._ask({"operation": "drift"})
         return answer, [message["finding"] for message in messages if isinstance(message.get("finding"), dict)]
 
-    def facts(self, names: Sequence[str] = ()) -> Message:
-        return self._ask({"operation": "facts", "names": list(names)})[0]
+    def facts(self, names: Sequence[str] = (), trees: Mapping[str, str] | None = None) -> Message:
+        """The facts of these names, or all; `trees` are cookbooks as in a run request, whose own facts are read where the
+        host has them already. The answer has `facts`, `errors` by name, and `cookbooks` that have facts."""
+        return self._ask({"operation": "facts", "names": list(names), "trees": dict(trees or {})})[0]
 
     def status(self) -> Message:
         return self._ask({"operation": "status"})[0]

@@ -126,10 +126,27 @@ def _drift(wire: Wire, message: Message) -> None:
 
 
 def _facts(wire: Wire, message: Message) -> None:
+    """Those of the named groups, or all; a cookbook's own when its tree is here."""
+    from cookline.errors import CooklineError
     from cookline.host.facts import READERS, Facts
+    from cookline.host.run import origin
+    from cookline.host.run.cookbook_facts import CookbookFacts
+    from cookline.host.run.cookbooks import Cookbooks
+    from cookline.host.system import System
 
-    facts = Facts()
-    wire.write({"kind": "answer", "facts": {name: facts.read(name) for name in message.get("names") or READERS}})
+    trees = {name: tree for name, tree in dict(message.get("trees") or {}).items() if os.path.isdir(f"{paths.TREES}/{tree}")}
+    own = CookbookFacts(Cookbooks(trees))
+    facts = Facts(System(apply=False), own)
+    found, errors = {}, {}
+    for name in message.get("names") or [*READERS, *own.names()]:
+        try:
+            value = facts.read(name)
+            found[name] = {each: facts.read(f"{name}.{each}") for each in value.names} if name in own.names() else value
+        except CooklineError as error:
+            errors[name] = str(error)
+        except Exception as error:
+            errors[name] = origin.describe(error)
+    wire.write({"kind": "answer", "facts": found, "errors": errors, "cookbooks": own.names()})
 
 
 def _status(wire: Wire, message: Message) -> None:

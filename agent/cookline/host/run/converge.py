@@ -17,6 +17,7 @@ from cookline.host.run.follow import close_dead
 from cookline.host.run.guard import PlanGuard
 from cookline.host.run.masking import Masker
 from cookline.host.run.node import Node
+from cookline.host.system import System
 from cookline.protocol import RunRequest
 
 
@@ -146,7 +147,7 @@ def _beginning(request: RunRequest, carried: List[owed.Debt]) -> Dict[str, Any]:
         "snapshot": request.snapshot.get("number", 0),
         "apply": request.apply,
         "carried": carried,
-        "facts": brief(),
+        "facts": brief(System(apply=False)),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 from cookline.errors import CookbookError, did_you_mean
 from cookline.host.facts import Facts
 from cookline.host.resources.base import Action, Changes, Resource
+from cookline.host.run.cookbook_facts import CookbookFacts
 
 if TYPE_CHECKING:
     from cookline.host.run.engine import Engine
@@ -131,7 +132,7 @@ class Node:
         self._engine = engine
         self.event = request.event
         self.attributes = Attributes(request.attributes)
-        self.facts = facts or Facts()
+        self.facts = facts or Facts(engine.system, CookbookFacts(engine.cookbooks))
         self.stack = StackView(request.snapshot)
         self.apps = Attributes(request.snapshot.get("apps", {}), "apps")
         self.app = self.apps[request.app] if request.app else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from cookline.errors import CookbookError
 from cookline.host import paths
+from cookline.host.facts import fingerprint
 from cookline.host.run import origin
 from cookline.host.run.cookbooks import Cookbooks
 from cookline.protocol import canonical_json, content_hash
@@ -46,9 +47,16 @@ class Templates:
 
     def rendered_hash(self, cookbook: str, source: str, values: Mapping[str, Any]) -> str:
         entry = self.cache.get(self.key(cookbook, source, values))
-        if entry is not None and all(self.node.facts.read(name) == value for name, value in entry["facts"].items()):
+        if entry is not None and self._same_facts(entry["facts"]):
             return str(entry["sha256"])
         return content_hash(self.render(cookbook, source, values))
+
+    def _same_facts(self, seen: Mapping[str, str]) -> bool:
+        """Whether the facts that the template looked at are what they were; one that is gone is not."""
+        try:
+            return all(fingerprint(self.node.facts.read(name)) == value for name, value in seen.items())
+        except CookbookError:
+            return False
 
     def render(self, cookbook: str, source: str, values: Mapping[str, Any]) -> bytes:
         import jinja2

@@ -91,7 +91,7 @@ class FakeHost:
     ) -> None:
         recorded = platform(platform_name)
         self.system = FakeSystem(recorded, answers)
-        self.facts = RecordedFacts(recorded.facts, facts or {})
+        self.facts = RecordedFacts(recorded.facts, facts or {}, self.system)
         self.done: dict[str, State] = {}
 
     def run(self, request: RunRequest, folders: Mapping[str, Path], *, lenient: bool = False) -> Converged:
@@ -125,7 +125,7 @@ def converge(
     snapshot     the rest of the stack: {"instances": {"app1": {"layers": ["app"], "address": ..}}, "apps": {..}}
     layers       the layers of this host, which is called host1
     app          the app that a deploy is about
-    facts        over the recorded ones: {"memory": {"total": 1 << 30}}
+    facts        over the recorded ones: {"memory": {"total": 1 << 30}}; a cookbook's own as {"postgres": {"version": "15"}}
     answers      what programs answer, guards too: {"test -e /x": 0, "hostname -f": "web1.example.org"}; others answer no
     cookbooks    the folder of cookbooks; by default the one around the caller's file, and those that come with cookline
     host         a FakeHost that earlier recipes have run on

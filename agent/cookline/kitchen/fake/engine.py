@@ -19,7 +19,7 @@ from cookline.host.run.guard import PlanGuard
 from cookline.host.run.node import Outcome
 from cookline.host.run.templates import Templates
 from cookline.kitchen.fake.effects import carry_out
-from cookline.kitchen.fake.platform import RecordedFacts
+from cookline.kitchen.fake.platform import ExampleFacts, RecordedFacts
 from cookline.kitchen.fake.system import FakeSystem
 from cookline.protocol import RunRequest, content_hash
 
@@ -62,7 +62,7 @@ class LocalCookbooks(Cookbooks):
 
 def _sources(folder: str) -> Iterator[tuple[str, int]]:
     """Each Python file of a cookbook with the time of its last change."""
-    for inner in ("recipes", "resources"):
+    for inner in ("recipes", "resources", "facts"):
         with suppress(FileNotFoundError), os.scandir(f"{folder}/{inner}") as entries:
             for entry in entries:
                 if entry.name.endswith(".py"):
@@ -111,6 +111,7 @@ class FakeEngine(Engine):
         super().__init__(request, self.events, cookbooks, [], system=system, facts=facts)  # type: ignore[arg-type]
         self.fake, self.done, self.lenient = system, done, lenient
         self.templates = FakeTemplates(cookbooks, self.node)
+        facts.own = ExampleFacts(cookbooks)
         self.bound: dict[str, Resource] = {}
         self.failures: list[str] = []
         self.performed: list[str] = []

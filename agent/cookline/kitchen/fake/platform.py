@@ -11,10 +11,20 @@ from typing import Any
 
 from cookline.errors import UsageError, did_you_mean
 from cookline.host import accounts
-from cookline.host.facts import Facts, Group
+from cookline.host.facts import READERS, Facts, Group, grouped
+from cookline.host.run.cookbook_facts import CookbookFacts
+from cookline.host.system import System
 from cookline.host.units import Unit
 
 FOLDER = Path(__file__).with_name("platforms")
+
+
+# What tells of the machine that was recorded, and not of the platform.
+UNRECORDED: Mapping[str, Any] = {
+    "disks": Group(vda=Group(size=20 << 30, rotational=False, model="")),
+    "mounts": Group({"/": Group(device="/dev/vda1", type="ext4", options=["rw"], size=20 << 30, available=15 << 30)}),
+    "interfaces": Group(eth0=Group(mac="02:00:00:00:00:01", state="up", mtu=1500)),
+}
 
 
 @dataclass(frozen=True)
@@ -63,11 +73,26 @@ def platform(name: str) -> Platform:
 
 
 class RecordedFacts(Facts):
-    """`changes` replace recorded facts; in a group of facts only what they name."""
+    """`changes` replace recorded facts; in a group of facts, or in those of a cookbook, only what they name."""
 
-    def __init__(self, recorded: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._known.update(recorded)
+    def __init__(self, recorded: Mapping[str, Any], changes: Mapping[str, Any], host: System) -> None:
+        super().__init__(host)
+        self._known.update({**UNRECORDED, **recorded})
         for name, value in changes.items():
-            known = recorded.get(name)
-            self._known[name] = Group({**(known or {}), **value}) if isinstance(value, Mapping) else value
+            if not isinstance(value, Mapping):
+                self._known[name] = value
+            elif name in READERS:
+                self._known[name] = Group({**self.read(name), **grouped(dict(value))})
+            else:
+                self._known.update({f"{name}.{key}": grouped(each) for key, each in value.items()})
+
+
+class ExampleFacts(CookbookFacts):
+    """A cookbook's facts on a fake host: what the file of each calls its EXAMPLE, as its programs are not there."""
+
+    def read(self, cookbook: str, name: str, host: System) -> Any:
+        if name in self.of(cookbook):
+            module = self.module(cookbook, name)
+            if hasattr(module, "EXAMPLE"):
+                return grouped(module.EXAMPLE)
+        return super().read(cookbook, name, host)

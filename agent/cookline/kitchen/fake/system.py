@@ -43,6 +43,9 @@ class Packages(dpkg.Status):
         version = self.versions.get(name)
         return None if version is None else dpkg.Installed(name, "installed", version, "all")
 
+    def installed_versions(self) -> dict[str, str]:
+        return dict(self.versions)
+
     def provider(self, name: str) -> dpkg.Installed | None:
         return None
 
