@@ -27,6 +27,7 @@ GRACE_SECONDS = 0.5
 REST_SECONDS = 0.15
 SETTLE_POLL_SECONDS = 0.01
 LINK_PATHS = ("/etc/systemd/system", "/run/systemd/system")
+LISTED = "units were listed"
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice", ".automount", ".swap", ".scope", ".device")
 
 
@@ -60,10 +61,28 @@ def loaded(host: System) -> Dict[str, Unit]:
     return host.remember("units", lambda: _loaded(host))  # type: ignore[no-any-return]
 
 
+def in_memory(host: System, name: str) -> Optional[Unit]:
+    """The unit, if systemd has it in memory. All are listed once; after each change only the one that is asked for."""
+    if "units" in host.known or LISTED not in host.known:
+        return loaded(host).get(name)
+    unit: Optional[Unit] = host.remember(f"unit {name}", lambda: _matching(host, name).get(name))
+    return unit
+
+
+def _matching(host: System, name: str) -> Dict[str, Unit]:
+    pattern = name.replace("\\", "\\\\")  # a pattern of fnmatch(3); units' names have \x2d for a - and no wildcards
+    (rows,) = _manager(host, "ListUnitsByPatterns", "asas", [], [pattern])
+    return _units(rows)
+
+
+def _units(rows: List[Any]) -> Dict[str, Unit]:
+    return {row[0]: Unit(row[0], row[2], row[3], row[4], row[6]) for row in rows}
+
+
 def _loaded(host: System) -> Dict[str, Unit]:
     if host.has_bus():
-        (rows,) = _manager(host, "ListUnits")
-        return {row[0]: Unit(row[0], row[2], row[3], row[4], row[6]) for row in rows}
+        host.known[LISTED] = True
+        return _units(_manager(host, "ListUnits")[0])
     answer = host.query(["systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--no-pager"])
     rows = [line.split(None, 4) for line in answer.stdout.splitlines()]
     return {row[0]: Unit(row[0], row[1], row[2], row[3], "") for row in rows if len(row) >= 4}
@@ -71,7 +90,7 @@ def _loaded(host: System) -> Dict[str, Unit]:
 
 def real_name(host: System, name: str) -> str:
     """The unit's own name where `name` is an alias, as sshd.service is of ssh.service on Debian."""
-    if name in loaded(host):
+    if in_memory(host, name) is not None:
         return name
     target = os.path.basename(os.path.realpath(unit_file(host, name) or name))
     return target if target.endswith(SUFFIXES) and "@." not in target else name
@@ -80,7 +99,7 @@ def real_name(host: System, name: str) -> str:
 def find(host: System, name: str) -> Optional[Unit]:
     """The unit, loaded or only on disk; None when there is no such unit."""
     name = real_name(host, name)
-    unit = loaded(host).get(name)
+    unit = in_memory(host, name)
     if name in host.planned_units:
         return _as_planned(name, host.planned_units[name])
     if unit is not None and unit.load != "not-found":
@@ -190,7 +209,7 @@ def standing_links(host: System, name: str) -> List[str]:
 
 def needs_daemon_reload(host: System, name: str) -> bool:
     """systemd's NeedDaemonReload: the unit's files are newer than what is in memory."""
-    unit = loaded(host).get(real_name(host, name))
+    unit = in_memory(host, real_name(host, name))
     if unit is None:
         return False
     if not unit.path:
@@ -229,7 +248,7 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
 
 def _settle(host: System, verb: str, name: str) -> None:
     """Wait until a service that counts as started at once has come to rest. Raises ResourceError when it ended instead."""
-    unit = loaded(host).get(real_name(host, name))
+    unit = in_memory(host, real_name(host, name))
     if unit is None or not unit.path or not unit.name.endswith(".service"):
         return
     if _property(host, unit.path, "Service", "Type") not in STARTED_AT_ONCE:
@@ -238,19 +257,25 @@ def _settle(host: System, verb: str, name: str) -> None:
     seen, since = processes.activity(main), time.monotonic()
     deadline = since + GRACE_SECONDS
     while time.monotonic() < min(deadline, since + REST_SECONDS):
-        active, sub = (_property(host, unit.path, "Unit", each) for each in ("ActiveState", "SubState"))
-        if active == "failed" or sub == "auto-restart":
-            status = _property(host, unit.path, "Service", "ExecMainStatus")
-            raise ResourceError(
-                f"{name} was started but did not stay up: its program ended with status {status}{_last_words(host, name)}",
-                hint=f"journalctl -u {name}",
-            )
-        if active != "active":
+        if not seen and _refuse_ended(host, unit, name) != "active":
             return
         time.sleep(SETTLE_POLL_SECONDS)
         now = processes.activity(main)
         if now != seen or not processes.asleep(now):
             seen, since = now, time.monotonic()
+    _refuse_ended(host, unit, name)
+
+
+def _refuse_ended(host: System, unit: Unit, name: str) -> str:
+    """Its active state. Raises ResourceError when the service has failed, or is about to be started again by systemd."""
+    active, sub = (_property(host, unit.path, "Unit", each) for each in ("ActiveState", "SubState"))
+    if active == "failed" or sub == "auto-restart":
+        status = _property(host, unit.path, "Service", "ExecMainStatus")
+        raise ResourceError(
+            f"{name} was started but did not stay up: its program ended with status {status}{_last_words(host, name)}",
+            hint=f"journalctl -u {name}",
+        )
+    return str(active)
 
 
 def _property(host: System, path: str, interface: str, name: str) -> Any:

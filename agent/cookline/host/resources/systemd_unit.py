@@ -72,7 +72,7 @@ class SystemdUnit(FileBacked):
     def apply(self, host: System, changes: Changes) -> None:
         if not self.exists and units.find(host, self.unit) is not None:
             host.run(["systemctl", "disable", "--now", "--", self.unit], ok=None)
-        in_memory = self.unit in units.loaded(host)
+        in_memory = units.in_memory(host, self.unit) is not None
         super().apply(host, changes)
         if in_memory or not self.exists:  # a unit that is new to systemd is read from disk when it is asked for: 0.1 s less
             units.daemon_reload(host)
