@@ -75,6 +75,8 @@ class System(Foresight):
         self.known: Dict[str, Any] = {}
         self._batches: Set[str] = set()
         self._at_end: Dict[str, Callable[[], None]] = {}
+        # Checks of what a change has started, which its engine makes later; None: they are made at once.
+        self.unsettled: Optional[List[Callable[[], None]]] = None
         self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it
 
     # -- reading ---------------------------------------------------------------------------------------------------

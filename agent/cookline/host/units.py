@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from typing import Any, Dict, List, NamedTuple, Optional, Set
 
 from cookline.errors import CommandError, ResourceError, did_you_mean
-from cookline.host import dbus, processes
+from cookline.host import dbus
 from cookline.host.system import System
 
 # Where unit files lie, the strongest first; systemd's own compiled-in list of Debian.
@@ -20,12 +19,6 @@ UNIT_PATHS = (
     "/usr/lib/systemd/system",
 )
 STARTING = ("start", "restart", "reload-or-restart")
-# systemctl returns as soon as such a service's program has begun; one that finds a mistake in its configuration or a port taken
-# ends within GRACE_SECONDS. It is not waited for longer than until all its processes have slept for REST_SECONDS on end.
-STARTED_AT_ONCE = ("simple", "exec", "idle")
-GRACE_SECONDS = 0.5
-REST_SECONDS = 0.15
-SETTLE_POLL_SECONDS = 0.01
 LINK_PATHS = ("/etc/systemd/system", "/run/systemd/system")
 LISTED = "units were listed"
 SUFFIXES = (".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice", ".automount", ".swap", ".scope", ".device")
@@ -229,6 +222,8 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
 
     After enabling and disabling, systemd reads its files once, at the end of the run: systemctl takes 0.1 s for it each time.
     """
+    from cookline.host import starting
+
     if needs_daemon_reload(host, name):
         daemon_reload(host)
     if verb in ("enable", "disable"):
@@ -237,7 +232,7 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
     try:
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
         if verb in STARTING or "--now" in options:
-            _settle(host, verb, name)
+            starting.watch(host, name)
     except CommandError as error:
         if find(host, name) is None:
             raise unknown(host, name) from None
@@ -246,49 +241,17 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         ) from None
 
 
-def _settle(host: System, verb: str, name: str) -> None:
-    """Wait until a service that counts as started at once has come to rest. Raises ResourceError when it ended instead."""
-    unit = in_memory(host, real_name(host, name))
-    if unit is None or not unit.path or not unit.name.endswith(".service"):
-        return
-    if _property(host, unit.path, "Service", "Type") not in STARTED_AT_ONCE:
-        return
-    main = int(_property(host, unit.path, "Service", "MainPID"))
-    seen, since = processes.activity(main), time.monotonic()
-    deadline = since + GRACE_SECONDS
-    while time.monotonic() < min(deadline, since + REST_SECONDS):
-        if not seen and _refuse_ended(host, unit, name) != "active":
-            return
-        time.sleep(SETTLE_POLL_SECONDS)
-        now = processes.activity(main)
-        if now != seen or not processes.asleep(now):
-            seen, since = now, time.monotonic()
-    _refuse_ended(host, unit, name)
-
-
-def _refuse_ended(host: System, unit: Unit, name: str) -> str:
-    """Its active state. Raises ResourceError when the service has failed, or is about to be started again by systemd."""
-    active, sub = (_property(host, unit.path, "Unit", each) for each in ("ActiveState", "SubState"))
-    if active == "failed" or sub == "auto-restart":
-        status = _property(host, unit.path, "Service", "ExecMainStatus")
-        raise ResourceError(
-            f"{name} was started but did not stay up: its program ended with status {status}{_last_words(host, name)}",
-            hint=f"journalctl -u {name}",
-        )
-    return str(active)
-
-
-def _property(host: System, path: str, interface: str, name: str) -> Any:
+def property_of(host: System, path: str, interface: str, name: str) -> Any:
     with host.open_door():
         return dbus.call(path, dbus.PROPERTIES, "Get", "ss", f"{dbus.SYSTEMD}.{interface}", name)[0]
 
 
 def _why(host: System, name: str, error: CommandError) -> str:
     first = next((line for line in error.stderr.splitlines() if line.strip()), f"status {error.status}")
-    return re.sub(r"\s+", " ", first) + _last_words(host, name)
+    return re.sub(r"\s+", " ", first) + last_words(host, name)
 
 
-def _last_words(host: System, name: str) -> str:
+def last_words(host: System, name: str) -> str:
     logged = host.query(["journalctl", "--no-pager", "--quiet", "-o", "cat", "-n", "8", "-u", name]).stdout.strip()
     return f"\nits last log lines:\n{logged}" if logged else ""
 

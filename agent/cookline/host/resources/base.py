@@ -81,6 +81,8 @@ class Resource(Declared):
     has_state: ClassVar[bool] = True
     # True for what the attempt ends with when it has changed: a Reboot, after which the run goes on from the top.
     ends_attempt: ClassVar[bool] = False
+    # False for what needs no service to run: a service that was started just before may still be coming to rest meanwhile.
+    needs_services: ClassVar[bool] = True
     # Fields of `desired()` whose values are never shown.
     sensitive_fields: ClassVar[Sequence[str]] = ()
 

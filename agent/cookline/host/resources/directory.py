@@ -43,6 +43,8 @@ class Directory(Resource):
     recursive: bool = field(default=False, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         self._set(path=absolute_path("Directory", self.path), mode=normal_mode("Directory", self.mode))
 

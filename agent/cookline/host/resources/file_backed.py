@@ -12,6 +12,8 @@ from cookline.host.system import System
 class FileBacked(Resource):
     """Answers as the file that `file()` returns."""
 
+    needs_services = False
+
     def file(self) -> ManagedFile:
         raise NotImplementedError
 

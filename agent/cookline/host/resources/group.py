@@ -35,6 +35,8 @@ class Group(Resource):
     system: bool = field(default=False, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         if not isinstance(self.group, str) or not NAME.fullmatch(self.group):
             raise ResourceUsageError(f"Group needs a name of small letters, digits, _ and -, not {self.group!r}")

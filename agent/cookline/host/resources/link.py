@@ -27,6 +27,8 @@ class Link(Resource):
     target: str = ""
     exists: bool = field(default=True, kw_only=True)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         self._set(path=absolute_path("Link", self.path), target=os.fspath(self.target))
         if self.exists and (not self.target or "\0" in self.target):

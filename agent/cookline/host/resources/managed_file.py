@@ -46,6 +46,8 @@ class ManagedFile(Resource):
     exists: bool = field(default=True, kw_only=True)
     content_sha256: Optional[str] = field(default=None, kw_only=True, repr=False)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         kind = type(self).__name__
         verify = (self.verify,) if isinstance(self.verify, str) else tuple(self.verify or ())

@@ -34,6 +34,8 @@ class Service(Resource):
     enabled: Optional[bool] = field(default=None, kw_only=True)
     masked: Optional[bool] = field(default=None, kw_only=True)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         if not isinstance(self.unit, str) or not self.unit or "/" in self.unit or self.unit.startswith("-"):
             raise ResourceUsageError(f"Service needs the name of a unit, not {self.unit!r}")

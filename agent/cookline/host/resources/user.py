@@ -59,6 +59,8 @@ class User(Resource):
 
     sensitive_fields = ("password_hash",)
 
+    needs_services = False
+
     def __post_init__(self) -> None:
         if not isinstance(self.user, str) or not NAME.fullmatch(self.user):
             raise ResourceUsageError(f"User needs a name of small letters, digits, _ and -, not {self.user!r}")

@@ -178,6 +178,7 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
             guard.active = False
         else:
             engine.system.end()
+            engine.settle()
 
 
 def _built_in(recipe: str, engine: Engine) -> Optional[Callable[[Node], None]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, cast
 
 from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
@@ -50,6 +51,17 @@ class Cancelled(RunError):
         self.outcome = outcome
 
 
+class Pending(NamedTuple):
+    """A resource that has been changed and whose ending waits for `checks` of what it has started."""
+
+    resource: Resource
+    outcome: Outcome
+    header: Event
+    place: Optional[origin.Place]
+    seconds: float
+    checks: Sequence[Callable[[], None]]
+
+
 class Engine:
     """Converges one node. `declared` collects what the run declared, for the drift inventory.
 
@@ -83,6 +95,7 @@ class Engine:
         self.kinds: Tuple[str, ...] = ()
         self.declared: Dict[str, Dict[str, Any]] = {}
         self.timings: List[Tuple[float, str]] = []
+        self._pending: List[Pending] = []
         self.index = 0
         self.deadline = None if request.timeout is None else time.monotonic() + request.timeout
         self._recipe = ""
@@ -104,23 +117,62 @@ class Engine:
 
     def ensure(self, resource: Resource, *, later: Sequence[Action], now: Sequence[Action]) -> Outcome:
         self._check_still_wanted()
+        if resource.needs_services or resource.only_if or resource.not_if:
+            self.settle()
         started = time.monotonic()
         header: Event = {"resource": self.index, "name": resource.name, "recipe": self._recipe}
         place = origin.author_place()
         header["line"] = str(place) if place else None
         self.index += 1
+        self.system.unsettled = None if now or resource.retries or resource.ignore_failure else []
         try:
             outcome = self._converge(resource, header, [*now, *later])
         except Exception as error:
-            outcome = self._failed(resource, header, error, place, started)
+            outcome = self._failed_beside_others(resource, header, error, place, started)
         else:
-            self._finish(outcome, header, started)
+            checks, self.system.unsettled = self.system.unsettled, None
+            if checks:
+                seconds = time.monotonic() - started
+                self._pending.append(Pending(resource, outcome, header, place, seconds, checks))
+            else:
+                self._finish(outcome, header, started)
         if outcome.kind == "changed":
             for action in now:
                 self._pay(action.name)
             if resource.ends_attempt:
                 raise Rebooting(resource.name)
         return outcome
+
+    def settle(self) -> None:
+        """End the resources that started services and went on meanwhile. Raises Stopped when a service did not stay up."""
+        stopped: Optional[Stopped] = None
+        pending, self._pending = self._pending, []
+        for each in pending:
+            try:
+                for check in each.checks:
+                    check()
+            except Exception as error:
+                try:
+                    self._failed(each.resource, each.header, error, each.place, time.monotonic() - each.seconds)
+                except Stopped as found:
+                    stopped = stopped or found
+            else:
+                self._finish(each.outcome, each.header, time.monotonic() - each.seconds)
+        if stopped is not None:
+            raise stopped
+
+    def _failed_beside_others(
+        self, resource: Resource, header: Event, error: Exception, place: Optional[origin.Place], started: float
+    ) -> Outcome:
+        """A service that did not stay up may be why a later resource failed: then that is what ends the run."""
+        self.system.unsettled = None
+        try:
+            self.settle()
+        except Stopped:
+            with contextlib.suppress(Stopped):
+                self._failed(resource, header, error, place, started)
+            raise
+        return self._failed(resource, header, error, place, started)
 
     def _converge(self, resource: Resource, header: Event, actions: Sequence[Action]) -> Outcome:
         try:
@@ -238,6 +290,8 @@ class Engine:
     def _prove(self, bound: Resource) -> None:
         left = differences(bound.current(self.system), bound.desired())
         if left:
+            for check in self.system.unsettled or ():
+                check()  # why a service does not run is more than that it does not
             fields = ", ".join(f"{each['field']} is {each['from']!r}, not {each['to']!r}" for each in shown(bound, left))
             raise RunError(f"{bound.name} still differs after it was applied: {fields}")
 
