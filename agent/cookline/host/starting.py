@@ -27,10 +27,10 @@ def watch(host: System, name: str) -> None:
     if units.property_of(host, unit.path, "Service", "Type") not in STARTED_AT_ONCE:
         return
     started = Started(host, name, unit.path)
-    if host.unsettled is None:
+    if host.afterwards.unsettled is None:
         started.settle()
     else:
-        host.unsettled.append(started.settle)
+        host.afterwards.unsettled.append(started.settle)
 
 
 class Started:

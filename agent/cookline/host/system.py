@@ -29,6 +29,7 @@ from typing import (
 )
 
 from cookline.errors import CooklineError, ResourceError
+from cookline.host.afterwards import Afterwards
 from cookline.host.execution import Completed as Completed
 from cookline.host.execution import execute
 from cookline.host.foresight import Foresight
@@ -74,9 +75,7 @@ class System(Foresight):
         self.steps, self.die_at = 0, 0
         self.known: Dict[str, Any] = {}
         self._batches: Set[str] = set()
-        self._at_end: Dict[str, Callable[[], None]] = {}
-        # Checks of what a change has started, which its engine makes later; None: they are made at once.
-        self.unsettled: Optional[List[Callable[[], None]]] = None
+        self.afterwards = Afterwards()
         self.inside = 0  # depth of calls of this door; the audit hook of a plan looks at it
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -296,16 +295,6 @@ class System(Foresight):
 
         with self.change("remove", path), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
-
-    # -- what is done once, for all of a run's changes -------------------------------------------------------------------
-
-    def at_end(self, name: str, action: Callable[[], None]) -> None:
-        """Have `action` done once when the recipes are through, in whatever way: for what may wait and needs no promise."""
-        self._at_end[name] = action
-
-    def end(self) -> None:
-        while self._at_end:
-            self._at_end.pop(next(iter(self._at_end)))()
 
     # -- what guards a change ------------------------------------------------------------------------------------------
 

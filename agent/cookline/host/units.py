@@ -228,7 +228,7 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         daemon_reload(host)
     if verb in ("enable", "disable"):
         options = (*options, "--no-reload")
-        host.at_end("daemon-reload", lambda: daemon_reload(host))
+        host.afterwards.at_end("daemon-reload", lambda: daemon_reload(host))
     try:
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
         if verb in STARTING or "--now" in options:

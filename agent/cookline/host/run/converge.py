@@ -177,7 +177,7 @@ def _recipes(request: RunRequest, engine: Engine) -> None:
         if guard is not None:
             guard.active = False
         else:
-            engine.system.end()
+            engine.system.afterwards.end()
             engine.settle()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
@@ -16,6 +16,7 @@ from cookline.host.run.guards import skip_reason
 from cookline.host.run.journal import Journal
 from cookline.host.run.masking import MASK
 from cookline.host.run.node import Node, Outcome
+from cookline.host.run.pending import Pending, settle
 from cookline.host.run.scratch import Notes
 from cookline.host.run.templates import Templates
 from cookline.host.system import PlanWrite, System
@@ -49,17 +50,6 @@ class Cancelled(RunError):
     def __init__(self, outcome: str, message: str) -> None:
         super().__init__(message)
         self.outcome = outcome
-
-
-class Pending(NamedTuple):
-    """A resource that has been changed and whose ending waits for `checks` of what it has started."""
-
-    resource: Resource
-    outcome: Outcome
-    header: Event
-    place: Optional[origin.Place]
-    seconds: float
-    checks: Sequence[Callable[[], None]]
 
 
 class Engine:
@@ -124,13 +114,13 @@ class Engine:
         place = origin.author_place()
         header["line"] = str(place) if place else None
         self.index += 1
-        self.system.unsettled = None if now or resource.retries or resource.ignore_failure else []
+        self.system.afterwards.unsettled = None if now or resource.retries or resource.ignore_failure else []
         try:
             outcome = self._converge(resource, header, [*now, *later])
         except Exception as error:
             outcome = self._failed_beside_others(resource, header, error, place, started)
         else:
-            checks, self.system.unsettled = self.system.unsettled, None
+            checks, self.system.afterwards.unsettled = self.system.afterwards.unsettled, None
             if checks:
                 seconds = time.monotonic() - started
                 self._pending.append(Pending(resource, outcome, header, place, seconds, checks))
@@ -145,27 +135,13 @@ class Engine:
 
     def settle(self) -> None:
         """End the resources that started services and went on meanwhile. Raises Stopped when a service did not stay up."""
-        stopped: Optional[Stopped] = None
-        pending, self._pending = self._pending, []
-        for each in pending:
-            try:
-                for check in each.checks:
-                    check()
-            except Exception as error:
-                try:
-                    self._failed(each.resource, each.header, error, each.place, time.monotonic() - each.seconds)
-                except Stopped as found:
-                    stopped = stopped or found
-            else:
-                self._finish(each.outcome, each.header, time.monotonic() - each.seconds)
-        if stopped is not None:
-            raise stopped
+        settle(self._pending, self._finish, self._failed)
 
     def _failed_beside_others(
         self, resource: Resource, header: Event, error: Exception, place: Optional[origin.Place], started: float
     ) -> Outcome:
         """A service that did not stay up may be why a later resource failed: then that is what ends the run."""
-        self.system.unsettled = None
+        self.system.afterwards.unsettled = None
         try:
             self.settle()
         except Stopped:
@@ -290,7 +266,7 @@ class Engine:
     def _prove(self, bound: Resource) -> None:
         left = differences(bound.current(self.system), bound.desired())
         if left:
-            for check in self.system.unsettled or ():
+            for check in self.system.afterwards.unsettled or ():
                 check()  # why a service does not run is more than that it does not
             fields = ", ".join(f"{each['field']} is {each['from']!r}, not {each['to']!r}" for each in shown(bound, left))
             raise RunError(f"{bound.name} still differs after it was applied: {fields}")
