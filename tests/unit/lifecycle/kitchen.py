@@ -11,6 +11,7 @@ from typing import Any
 
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.dispatch import Dispatcher
+from cookline.control.lifecycle.timers.clock import Clock
 from cookline.control.providers.base import Host, HostRequest, Progress
 from cookline.control.stack.revision import freeze
 from cookline.control.store.store import Store
@@ -35,6 +36,23 @@ apps:
   shop: {layers: [app], environment: {TOKEN: !secret generated:token}}
 instances:
 """
+
+
+class TurnedClock(Clock):
+    """`suspended` time passes for the world, and not for the clock that only goes forward."""
+
+    def __init__(self, start: float) -> None:
+        self.time, self.running = start, 1000.0
+
+    def now(self) -> float:
+        return self.time
+
+    def elapsed(self) -> float:
+        return self.running
+
+    def turn(self, seconds: float) -> None:
+        self.time += seconds
+        self.running += seconds
 
 
 class FakeProvider:

@@ -1,4 +1,5 @@
-"""The dispatcher against a model of OpsWorks' rules: random fleets, troubles, commands, bursts and crashes of the controller.
+"""The dispatcher against a model of OpsWorks' rules: random fleets, troubles, commands, bursts, hours that pass, clocks that
+jump, and crashes of the controller.
 
 COOKLINE_SOAK=1 tries many more of them, other ones each time.
 """
@@ -16,16 +17,19 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
-from kitchen import write_stack
+from kitchen import TurnedClock, write_stack
 from mortal import Mortal, World
 from opsworks import TROUBLES, Foreseen, Machine, OpsWorks
 
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.states import TRANSITIONS
+from cookline.control.lifecycle.timers.tick import Tick
+from cookline.control.server.collector import Collector
 from cookline.control.stack.revision import freeze
 from cookline.protocol import OUTCOMES
 
 SOAK = os.environ.get("COOKLINE_SOAK") == "1"
+SOAK_SECONDS = 3600
 
 # name -> layer; st1 is a static host
 FLEET = {"lb1": "lb", "app1": "app", "app2": "app", "app3": "app", "st1": "app"}
@@ -76,7 +80,7 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="cookline-model-"))
-        self.world, self.witness = World(), Witness()
+        self.world, self.witness, self.clock = World(), Witness(), TurnedClock(1_790_580_600.0)
         self.model = OpsWorks({name: Machine(layer, static=name == "st1") for name, layer in FLEET.items()})
         self.controllers = 0
         self._begin_controller(self.folder / ".cookline")
@@ -90,6 +94,8 @@ class Fleet(RuleBasedStateMachine):
         self.witness.active.clear()
         self.controller = Mortal(directory, self.world)
         self.controller.dispatcher.progress.subscribe(self.witness)
+        self.tick = Tick(self.controller.dispatcher, clock=self.clock)
+        self.collector = Collector(self.controller.dispatcher, lambda namespace, data: None, lambda text: None, self.tick)
 
     # -- what may happen -------------------------------------------------------------------------------------------------
 
@@ -161,6 +167,41 @@ class Fleet(RuleBasedStateMachine):
         self._check_everybody_knows(before, reports)
         self._learn()
 
+    @rule(minutes=st.integers(1, 12), troubles=troubles)
+    def time_passes(self, minutes: int, troubles: dict[str, str]) -> None:
+        """The server looks at everybody once a minute: who is away for five of them is lost, all others stay what they are."""
+        for name, trouble in troubles.items():
+            self.trouble(name, trouble)
+        self._forget_requests()
+        before = self._states()
+        reports = [report for _ in range(minutes) for report in self._look(60.0)]
+        for report in reports:
+            self._check_report(report)
+        self._check_everybody_knows(before, reports)
+        now = self._states()
+        for name in (name for name in now if before[name] == "online"):
+            if self.model.machines[name].trouble != "away":
+                assert now[name] == "online", f"{name} answered and was lost"
+            elif minutes > 5:
+                assert now[name] != "online", f"nobody noticed that {name} was away"
+        assert all(now[name] == "stopped" for name in now if before[name] == "stopped"), "nobody asked for them"
+        self._learn()
+
+    @rule(seconds=st.sampled_from([-86400.0, -301.0, 301.0, 86400.0]))
+    def the_clock_jumps(self, seconds: float) -> None:
+        """Set by somebody; no time has passed. Nobody is lost by that, and nobody who was left alone is started."""
+        before = self._states()
+        self.clock.time += seconds
+        reports = self._look(0.0)
+        for report in reports:
+            self._check_report(report)
+        now = self._states()
+        unmoved = ("online", "stopped", "setup_failed")
+        assert {name: now[name] for name in now if before[name] in unmoved} == {
+            name: state for name, state in before.items() if state in unmoved
+        }
+        self._learn()
+
     # -- carrying it out -------------------------------------------------------------------------------------------------
 
     def _command(self, kind: str, named: set[str] | None) -> Command:
@@ -183,6 +224,12 @@ class Fleet(RuleBasedStateMachine):
         self.controller.dispatcher.resume()
         runs, dispatcher = self.controller.store.runs, self.controller.dispatcher
         return [dispatcher.report(each.id) for each in runs.commands(self.stack_id) if each.id in begun]
+
+    def _look(self, seconds: float) -> list[Report]:
+        """One look of the server, so many seconds after the last; reports of what it began."""
+        self.clock.turn(seconds)
+        self.collector.collect_all()
+        return [self.controller.dispatcher.wait(command) for command in self.tick()]
 
     def _forget_requests(self) -> None:
         for host in self.world.hosts.hosts.values():
@@ -267,9 +314,10 @@ class Fleet(RuleBasedStateMachine):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(SOAK_SECONDS if SOAK else 240)
 def test_the_dispatcher_does_what_the_model_of_opsworks_does() -> None:
     if SOAK:
-        wanted = settings(deadline=None, max_examples=400, stateful_step_count=20, derandomize=False, print_blob=True)
+        wanted = settings(deadline=None, max_examples=150, stateful_step_count=20, derandomize=False, print_blob=True)
     else:
         wanted = settings(deadline=None, max_examples=8, stateful_step_count=12)
     run_state_machine_as_test(Fleet, settings=wanted)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kitchen import LAYERS, Kitchen
+from kitchen import LAYERS, Kitchen, TurnedClock
 
-from cookline.control.lifecycle.timers.clock import Clock
 from cookline.control.lifecycle.timers.tick import Tick
 from cookline.control.server.collector import Collector
 from cookline.control.stack.revision import freeze
@@ -18,23 +17,6 @@ MINUTE = 60.0
 HOUR = 3600.0
 # A Monday, 7:30 UTC
 MONDAY = 1_790_580_600.0
-
-
-class TurnedClock(Clock):
-    """`suspended` time passes for the world, and not for the clock that only goes forward."""
-
-    def __init__(self, start: float) -> None:
-        self.time, self.running = start, 1000.0
-
-    def now(self) -> float:
-        return self.time
-
-    def elapsed(self) -> float:
-        return self.running
-
-    def turn(self, seconds: float) -> None:
-        self.time += seconds
-        self.running += seconds
 
 
 class Clockwork:
