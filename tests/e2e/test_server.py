@@ -141,6 +141,16 @@ def test_programs_use_the_api_and_follow_events(team: Team) -> None:
     assert report["exit_code"] == 0 and report["totals"] == {"successful": 2}
     assert "/v1/commands" in json.loads(team.get(token, "/v1/openapi.json"))["paths"]
 
+    rollout = {"batch": ["1"], "gates": ["ssh:test -e /root/never"], "gate_within": 60}
+    going = json.loads(team.get(token, "/v1/commands", {"kind": "configure", "stack": "test", "rollout": rollout}))["command"]
+    for word in ("pause", "resume", "abort"):
+        team.get(token, f"/v1/commands/{going}/{word}", {})
+    team.get(token, f"/v1/commands/{going}/events")
+    report = json.loads(team.get(token, f"/v1/commands/{going}"))
+    assert (report["rollout"]["reason"], report["exit_code"]) == ("the rollout was aborted", 1)
+    given = team.project.good("runs", "test", "--json").json
+    assert {each["user"] for each in given} == {"alice-test=deploy@127.0.0.1"}, "not the server's own user"
+
 
 def test_tokens_do_not_cross_a_network_in_clear(host: LabHost, tmp_path: Path) -> None:
     project = Project(tmp_path, [host], {"setup": QUICK}).write()

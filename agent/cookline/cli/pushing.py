@@ -66,7 +66,7 @@ def push_to(server: Server, revision: Revision, message: str, *, abandon: bool =
 
 
 def author() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    return session().asked_by or f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def newest_number(stack: str) -> int:

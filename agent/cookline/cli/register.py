@@ -95,7 +95,7 @@ def deregister(
             hint=f"`cookline stop {stack} {name}`, then take it out of the definition",
         )
     if instance.state not in ("registered", "stopped", "deregistering", "terminated") and not forget:
-        report = here.dispatcher.dispatch(Command("shutdown", stack, on=name, power_off=False))
+        report = here.dispatcher.dispatch(Command("shutdown", stack, on=name, power_off=False, initiated_by=here.asked_by))
         if report.exit_code != EXIT_OK:
             reason = next((each.reason for each in report.results if each.instance == name and each.reason), "it failed")
             raise RunError(f"{name} was not shut down: {reason}", hint=f"`cookline deregister {name} --stack {stack} --forget`")

@@ -111,7 +111,8 @@ def _serve(here: Session, socket_path: Path, settings: Settings) -> None:
         tick = Tick(dispatcher, averages=StoredAverages(sink.store), log=here.warn)
         collector = stack.enter_context(closing(Collector(dispatcher, sink.put, here.warn, tick)))
         ticker = stack.enter_context(closing(Ticker(tick)))
-        dispatcher.engine()
+        # what another one left goes on beside whatever comes next: a long run keeps nobody from asking
+        dispatcher.engine(settle=False)
         runner = LineRunner(dispatcher)
         if settings.listen:
             stack.enter_context(closing(_network(settings, runner, here)))

@@ -25,7 +25,7 @@ from cookline.errors import EXIT_USAGE, CooklineError
 BACKLOG = 64
 YAML = (".yml", ".yaml")
 # Commands that read or write files beside them; over the network they would touch the server's.
-HERE_ONLY = frozenset({"push", "register", "clone", "token", "audit"})
+HERE_ONLY = frozenset({"push", "register", "clone", "token", "audit", "backup"})
 
 Send = Callable[[dict[str, Any]], object]
 
@@ -48,7 +48,8 @@ class LineRunner:
             began=lambda command: send({"command": command}),
         )
         cwd = Path(str(request.get("cwd", "."))) if caller.token is None else self.dispatcher.store.directory.parent
-        session = Session(terminal, cwd=cwd, store=self.dispatcher.store, dispatcher=self.dispatcher)
+        store = self.dispatcher.store
+        session = Session(terminal, cwd=cwd, store=store, dispatcher=self.dispatcher, asked_by=caller.label)
         number = self._admit(caller, arguments, session)
         if number is None:
             return EXIT_USAGE

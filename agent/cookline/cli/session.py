@@ -60,12 +60,21 @@ class _Writer:
 
 
 class Session:
-    """One command's surroundings. A server gives its own store and dispatcher; they are closed with the server."""
+    """One command's surroundings. A server gives its own store and dispatcher; they are closed with the server.
+
+    `asked_by` is whoever gave the command, "" for the operator of this process.
+    """
 
     def __init__(
-        self, terminal: Terminal, *, cwd: Path | None = None, store: Store | None = None, dispatcher: Dispatcher | None = None
+        self,
+        terminal: Terminal,
+        *,
+        cwd: Path | None = None,
+        store: Store | None = None,
+        dispatcher: Dispatcher | None = None,
+        asked_by: str = "",
     ) -> None:
-        self.terminal = terminal
+        self.terminal, self.asked_by = terminal, asked_by
         self.cwd = cwd or Path.cwd()
         self.directory = Path(os.environ.get("COOKLINE_DIRECTORY") or self.cwd / ".cookline")
         self._store, self._dispatcher = store, dispatcher

@@ -47,7 +47,7 @@ def _by(store: Store, instance: Instance) -> str:
         return ""
     record = store.runs.command(store.runs.run(instance.last_run).command_id)
     command = record.options["command"]
-    if command.get("initiated_by") and instance.name in (command["on"] or "").split(","):
+    if command.get("initiated_by") and command["comment"] and instance.name in (command["on"] or "").split(","):
         return f"{record.user}: {command['comment']}"
     return f"stopped by {record.user}" if instance.state == "stopped" and instance.stopped_on_purpose else ""
 

@@ -32,7 +32,7 @@ def terminate(
             raise UsageError(f"{name} was not made by cookline", hint=f"cookline deregister {name} --stack {stack}")
     running = [name for name in instances if known[name].state not in ("stopped", "terminating", "terminated")]
     if running:
-        report = here.dispatcher.dispatch(Command("stop", stack, on=",".join(running)))
+        report = here.dispatcher.dispatch(Command("stop", stack, on=",".join(running), initiated_by=here.asked_by))
         left = [each.id for each in here.store.instances.of(known[running[0]].stack_id) if each.state != "stopped"]
         stuck = [name for name in running if known[name].id in left]
         if stuck and report.exit_code != EXIT_OK:

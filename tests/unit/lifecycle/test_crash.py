@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from kitchen import DiskTransport, Kitchen
 
 CONTROLLER = Path(__file__).with_name("controller.py")
 
@@ -91,3 +92,16 @@ def test_a_second_controller_is_told_who_is_at_work(tmp_path: Path) -> None:
     assert f"(pid {first.pid}) has been running `test`" in output
     first.send_signal(signal.SIGKILL)
     first.communicate()
+
+
+def test_a_server_takes_up_what_was_left_and_is_there_meanwhile(tmp_path: Path) -> None:
+    kill_at(start(tmp_path, "setup", 1.0), "run_started lb1")
+    instances = {"lb1": "lb", "app1": "app", "app2": "app"}
+    kitchen = Kitchen(tmp_path, instances, transport=DiskTransport(tmp_path / "disks", 1.0))
+    try:
+        kitchen.dispatcher.engine(settle=False)
+        [left] = kitchen.dispatcher.unfinished()
+        assert dict(kitchen.dispatcher.wait(left.id).totals) == {"successful": 6}
+    finally:
+        kitchen.close()
+    assert executed(tmp_path) == ONCE_EACH

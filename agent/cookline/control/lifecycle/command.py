@@ -39,7 +39,8 @@ class Command:
     events      for plan: which events are planned, one after the other
     attributes  for this command alone, over everything else
     revision    None is the newest
-    initiated_by  what gave the command, where no person did: auto-healing, auto-scaling, keepalive, corrective, amendment
+    initiated_by  who gave the command, where it was not the operator of this process: NAME@ADDRESS of a token; auto-healing,
+                  auto-scaling, keepalive, corrective, amendment
     power_off   stop and shutdown: False leaves the host running (its state is `stopped` all the same)
     lock_wait   seconds to wait for the lock of a host
     undo        for undo: the id of the run whose changes are put back

@@ -210,11 +210,12 @@ class Dispatcher:
 
     # -- the engine ----------------------------------------------------------------------------------------------------
 
-    def engine(self) -> DurableEngine:
-        """The launched durable engine. The first call takes up what was left unfinished, to its end. Raises Locked."""
+    def engine(self, *, settle: bool = True) -> DurableEngine:
+        """The launched durable engine. The first call takes up what was left unfinished, and with `settle` sees it to its end
+        before anything else begins. Raises Locked."""
         with self._launching:
             if self._durable is None:
-                self._durable = self._launch()
+                self._durable = self._launch(settle)
             return self._durable
 
     def _engine_for(self, command: Command) -> Engine:
@@ -235,7 +236,7 @@ class Dispatcher:
             self._lock.take(self.name or "cookline", wait=self.wait_for_lock)
             self.store.runs.forget_claims()
 
-    def _launch(self) -> DurableEngine:
+    def _launch(self, settle: bool) -> DurableEngine:
         self._take_lock()
         left = self._left()
         try:
@@ -248,7 +249,7 @@ class Dispatcher:
         for record in left:
             self.progress.tell("", "resuming", command=record.id, kind_of=record.kind, created=record.created)
             engine.start(record.id)
-        for record in left:
+        for record in left if settle else ():
             if self._paused(record.id):
                 continue  # it goes on when somebody says so
             while not engine.wait(record.id, timeout=1.0) and self.store.runs.command(record.id).finished is None:

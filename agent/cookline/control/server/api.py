@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import queue
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Request
@@ -101,7 +101,7 @@ def push(stack: str, here: Here, pushed: Annotated[dict[str, Any], Body()]) -> d
         raise UsageError(f"{len(missing)} contents have to be sent first, among them {missing[0]}")
     if pushed.get("abandon") is not True:
         refuse_to_abandon(here.store, revision)
-    kept = here.store.push(revision, author=f"{here.who.name}@{here.who.origin}", message=str(pushed.get("message", "")))
+    kept = here.store.push(revision, author=here.who.label, message=str(pushed.get("message", "")))
     return {"stack": kept.stack, "revision": kept.number, "hash": kept.hash}
 
 
@@ -130,7 +130,7 @@ async def put_blob(sha256: str, request: Request, here: Here) -> Response:
 @routes.post("/commands", status_code=202)
 def begin(here: Here, command: Annotated[dict[str, Any], Body()]) -> dict[str, str]:
     """Give a command ({"kind", "stack", ..}); answers with its id at once."""
-    wanted = Command.from_dict(command)
+    wanted = replace(Command.from_dict(command), initiated_by=here.who.label)
     number = here.keeper.admit(here.who, wanted.kind, wanted.stack, f"POST {wanted.kind} of {wanted.stack}")
     here.keeper.check_gates(here.who, (wanted.rollout or {}).get("gates") or ())
     command_id = here.dispatcher.begin(wanted)
@@ -158,6 +158,27 @@ def cancel(command_id: str, here: Here) -> dict[str, str]:
     here.keeper.admit(here.who, "cancel", here.stack_of(command_id), f"POST cancel of {command_id}")
     here.dispatcher.cancel(command_id)
     return {"command": command_id}
+
+
+@routes.post("/commands/{command_id}/pause", status_code=202)
+def pause(command_id: str, here: Here) -> dict[str, str]:
+    """Let a rollout finish the batch that it is at, and begin no other."""
+    here.keeper.admit(here.who, "pause", here.stack_of(command_id), f"POST pause of {command_id}")
+    return {"command": here.dispatcher.pause(command_id)}
+
+
+@routes.post("/commands/{command_id}/resume", status_code=202)
+def resume(command_id: str, here: Here) -> dict[str, str]:
+    """Let a paused rollout go on."""
+    here.keeper.admit(here.who, "resume", here.stack_of(command_id), f"POST resume of {command_id}")
+    return {"command": here.dispatcher.unpause(command_id)}
+
+
+@routes.post("/commands/{command_id}/abort", status_code=202)
+def abort(command_id: str, here: Here, keep: bool = False) -> dict[str, str]:
+    """End a rollout after the batch that it is at, and take back what it has done unless `keep`."""
+    here.keeper.admit(here.who, "abort", here.stack_of(command_id), f"POST abort of {command_id}")
+    return {"command": here.dispatcher.abort(command_id, keep=keep)}
 
 
 @routes.post("/command-lines")

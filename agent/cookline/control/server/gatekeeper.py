@@ -53,6 +53,11 @@ class Caller:
     origin: str
     token: Token | None = None
 
+    @property
+    def label(self) -> str:
+        """Who gave a command, as it is kept with it; "" for the server's own user."""
+        return f"{self.name}@{self.origin}" if self.token is not None else ""
+
 
 class Gatekeeper:
     def __init__(self, store: Store) -> None:
