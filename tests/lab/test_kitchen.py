@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cookline.control.providers.base import HostRequest
 from cookline.control.providers.container.provider import ContainerProvider
 from tests.lab.hosts import owned_directory
 from tests.lab.test_container_provider import NOTHING, traces
@@ -172,6 +173,32 @@ def test_what_a_killed_command_left_is_destroyed(kitchen: Kitchen) -> None:
     assert kitchen.run("list").stdout.count("it was not made to the end") == 2
     assert kitchen.good("destroy") == "web1 is gone\nweb2 is gone\n"
     assert traces(kitchen.provider.project.identifier) == NOTHING
+
+
+STATIC = """\
+platforms:
+  one: {{provider: static, settings: {{address: {address}, identity_file: {key}, user: ops}}}}
+suites: {{default: {{recipes: [web]}}}}
+"""
+
+
+def test_a_suite_runs_on_a_host_that_somebody_else_has_made(kitchen: Kitchen) -> None:
+    kitchen.good("create", "--hosts", "1", "--name", "theirs")
+    [host] = kitchen.provider.status([HostRequest("theirs1")])
+    kitchen.good("init", "web")
+    suite = STATIC.format(address=host.address, key=host.identity_file)
+    (kitchen.folder / "cookbooks/web/kitchen.yml").write_text(suite)
+    (kitchen.directory / "kitchen" / "known_hosts").rename(kitchen.directory / "known_hosts")
+    stranger = kitchen.run("test", "web", "--destroy", "always")
+    assert stranger.returncode == 0 and "web-one  verified  5 of 5 checks" in stranger.stdout
+    assert "theirs1" in kitchen.good("list") and "absent" in kitchen.good("list", "web-one")
+
+
+def test_what_was_refused_before_anything_was_made_leaves_nothing(kitchen: Kitchen) -> None:
+    for words, said in ((["241"], "240 hosts are the most"), (["1", "--platform", "debian13"], "there is no image 'debian13'")):
+        refused = kitchen.run("create", "--hosts", *words)
+        assert refused.returncode == 2 and said in refused.stderr
+    assert kitchen.provider.project.names() == [] and "web1" not in kitchen.good("list")
 
 
 def test_plain_hosts_come_without_any_suite_and_have_a_fault_switch(kitchen: Kitchen) -> None:

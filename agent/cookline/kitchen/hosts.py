@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from cookline.control.providers.base import Host, HostRequest, Provider
 from cookline.control.providers.container.requirements import is_root
 from cookline.control.providers.registry import open_provider
 from cookline.control.transport.base import Target
-from cookline.errors import RunError, UsageError, did_you_mean
+from cookline.errors import CooklineError, RunError, UsageError, did_you_mean
 from cookline.kitchen.record import Record, Records
 
 FAULTS = ("partition", "heal", "freeze", "thaw", "power-cut", "boot", "reboot")
@@ -51,11 +52,21 @@ class Hosts:
                 # before anything is made: a process that is killed on the way leaves nothing that nobody knows of
                 self.records.save(Record(name, provider=provider, settings=settings, error=UNFINISHED))
         for provider, requests in groups.items():
-            for host in self.provider(provider).create(requests, say):
+            for host in self._made(provider, requests, say):
                 record = self.records.get(host.name)
                 state = "created" if record.state == "absent" else record.state
                 self.records.save(replace(record, state=state, host=asdict(host), error=None, exit_code=0))
         self.write_ssh_config()
+
+    def _made(self, provider: str, requests: Sequence[HostRequest], say: Say) -> list[Host]:
+        try:
+            return self.provider(provider).create(requests, say)
+        except CooklineError:
+            with contextlib.suppress(CooklineError):  # of those that were refused before anything was made nothing is kept
+                for host in self.provider(provider).status(requests):
+                    if host.state == "absent" and self.records.get(host.name).state == "absent":
+                        self.records.forget(host.name)
+            raise
 
     def check(self, name: str, provider: str, settings: Mapping[str, Any]) -> None:
         """Raises UsageError when a host that was made is not what is asked for now."""
@@ -101,7 +112,7 @@ class Hosts:
         record = self.records.get(name)
         if record.state == "absent":
             names = [each.name for each in self.records.all()]
-            hint = f"there are {', '.join(names)}" if names else f"cookline kitchen create {name}"
+            hint = f"there are {', '.join(names)}" if names else "`cookline kitchen list` shows what can be created"
             raise UsageError(f"the kitchen has no host {name!r}{did_you_mean(name, names)}", hint=hint)
         return record
 

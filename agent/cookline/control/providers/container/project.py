@@ -9,7 +9,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,16 @@ class Project:
         except FileNotFoundError:
             return None
 
+    def check_room(self, names: Iterable[str]) -> None:
+        """Raises UsageError when these hosts are more than the project has addresses for."""
+        if len({*self.names(), *names}) > MOST_HOSTS:
+            raise UsageError(f"{MOST_HOSTS} hosts are the most that one project can have in containers", hint="destroy some")
+
     def add(self, name: str, image: str) -> Record:
         """A new record under the smallest free number, not yet saved. Call it with the lock held."""
         taken = {record.number for other in self.names() if (record := self.find(other))}
-        number = next((number for number in range(1, MOST_HOSTS + 1) if number not in taken), None)
-        if number is None:
-            raise UsageError(f"{MOST_HOSTS} hosts are the most that one project can have in containers", hint="destroy some")
-        return Record(name, number, image)
+        self.check_room([name])
+        return Record(name, next(number for number in range(1, MOST_HOSTS + 1) if number not in taken), image)
 
     def save(self, record: Record) -> None:
         self.host_directory(record.name).mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -56,6 +56,7 @@ class ContainerProvider:
     def _create(self, requests: Sequence[HostRequest], progress: Progress) -> None:
         for request in requests:
             check_settings(request)
+        self.project.check_room(request.name for request in requests)
         images = {name: image.ensure(name, self.cache, progress) for name in dict.fromkeys(map(image_of, requests))}
         repositories = self._repositories(images, requests, progress)
         with self.project.locked():
