@@ -66,7 +66,9 @@ class Kitchen:
                 results = self._go(cases, "verify")
             finally:
                 passed = [each.name for each in results if each.error is None]
-                self._destroy({"always": names, "passing": passed, "never": []}[destroy])
+                gone = self._destroy({"always": names, "passing": passed, "never": []}[destroy])
+            for each in results:
+                each.state = "absent" if each.error is not None and each.name in gone else each.state
             return results
 
     def destroy(self, names: Sequence[str]) -> list[str]:

@@ -89,6 +89,7 @@ def print_results(session: Session, results: Sequence[Result]) -> None:
 def _ending(result: Result) -> str:
     if result.skipped:
         return f"skipped: {result.skipped}"
-    word = result.state if result.exit_code == EXIT_OK else f"failed (it stays {result.state})"
+    staying = f" (it stays {result.state})" if result.state != "absent" else ""
+    word = result.state if result.exit_code == EXIT_OK else f"failed{staying}"
     passed = sum(check.failure is None for check in result.checks)
     return f"{word}  {passed} of {len(result.checks)} checks  {result.seconds:.1f} s"
