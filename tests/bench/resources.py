@@ -44,7 +44,7 @@ SAMPLES = {
     "Directory": "Directory(f'/srv/kinds/directory{n}', mode='0750', owner='root')",
     "RemoteDirectory": "RemoteDirectory(f'/srv/kinds/tree{n}', source='tree')",
     "RemoteFile": "RemoteFile(f'/srv/kinds/remote{n}', url='http://127.0.0.1:8099/text', sha256=sha256('/srv/text'))",
-    "Link": "Link(f'/srv/kinds/link{n}', target='/srv/text')",
+    "Link": "Link(f'/srv/kinds/link{n}', to='/srv/text')",
     "LineInFile": "LineInFile('/etc/hosts', f'198.18.255.{n} kinds{n}')",
     "BlockInFile": "BlockInFile('/srv/blocks', 'a line\\n', marker=f'number {n}', create=True)",
     "IniSetting": "IniSetting('/srv/settings.ini', section='a', key=f'key{n}', value=n, create=True)",

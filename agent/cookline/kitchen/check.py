@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cookline.control.stack.attributes import merged_attributes
+from cookline.control.stack.cookbooks import closure, split_recipe
 from cookline.control.stack.events import LIFECYCLE_EVENTS
 from cookline.control.stack.models import Instance
 from cookline.control.stack.revision import Revision, frozen, unfetched
@@ -112,7 +113,8 @@ def _check_event(
     )
     try:
         folders = {name: book.folder for name, book in revision.cookbooks.items() if book.folder is not None}
-        done = host.run(request, folders, lenient=True)
+        needed = closure(revision.cookbooks, [split_recipe(recipe)[0] for recipe in recipes])
+        done = host.run(request, {name: folders[name] for name in needed if name in folders}, lenient=True)
     except CooklineError as error:
         report.note(str(error), place)
         return 0

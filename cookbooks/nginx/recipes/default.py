@@ -12,5 +12,5 @@ def recipe(node: Node) -> None:
         Template("/etc/nginx/sites-available/site", values=node["nginx"]),
         later=Reload("nginx"),
     )
-    node.ensure(Link("/etc/nginx/sites-enabled/default", target="/etc/nginx/sites-available/site"), later=Reload("nginx"))
+    node.ensure(Link("/etc/nginx/sites-enabled/default", to="/etc/nginx/sites-available/site"), later=Reload("nginx"))
     node.ensure(Service("nginx", running=True, enabled=True))

@@ -46,7 +46,7 @@ def test_each_kind_changes_once_and_then_never_again(run, platform):
         node.ensure(Directory("/srv/site/a", parents=True, owner="anna", mode="0750"))
         node.ensure(File("/srv/site/a/index.html", "hello\\n", owner="anna", group="haproxy", mode="0640"))
         node.ensure(LineInFile("/etc/motd", "more"))
-        node.ensure(Link("/srv/site/current", target="/srv/site/a"))
+        node.ensure(Link("/srv/site/current", to="/srv/site/a"))
         node.ensure(SystemdUnit("web.service", "[Service]\\nExecStart=/bin/true\\n"))
         node.ensure(Service("web", running=True, enabled=True))
         node.ensure(Service("cron", running=False, enabled=False))
@@ -101,6 +101,31 @@ def with_package(name):
         ('node.ensure(File("/etc/a", "x", owner="rot"))', ["there is no user 'rot'", "did you mean 'root'?"]),
         ('node.ensure(Template("/etc/motd"))', ["there is no cookbooks/web/templates/motd.j2"]),
         ("node.facts.os.famly", ["there is no fact 'famly' here; did you mean 'family'?"]),
+        ('node.ensure(Template("/etc/motd", variables={"a": 1}))', ["no field 'variables'; it is called `values` here"]),
+        ('node.ensure(File("/etc/motd", "x", notifies="cron"))', ["no field 'notifies'; node.ensure takes", "later=Restart("]),
+        ('node.ensure(Link("/etc/x", target="/etc/y"))', ["Link has no field 'target'; it is called `to` here"]),
+        ('node.ensure(File("/etc/motd", "x", mode=644))', ["mode 644, the octal number 01204; write '0644' or 0o644"]),
+        ('node.ensure(Service("cron", running="yes"))', ["Service: running must be True or False, not 'yes'"]),
+        ('node.ensure(User("anna", uid="12"))', ["User: uid must be a whole number, not '12'"]),
+        ("node.ensure(Package(None))", ["Package: names must be a text or a list of texts, not None"]),
+        ('node.ensure(File("/etc/motd", "x", owner=["root"]))', ["File: owner must be a name or a number, not ['root']"]),
+        ('node.ensure(Execute("true", timeout="3"))', ["Execute: timeout must be a number, not '3'"]),
+        ('node.ensure(Execute("true", returns="3"))', ["returns takes exit statuses as numbers, not '3'"]),
+        ('node.ensure(File("/etc/motd", "x", only_if=3))', ["only_if and not_if take a shell command or a callable, not 3"]),
+        ('node.ensure("Package[nginx]")', ["node.ensure takes a resource such as Package('nginx'), not 'Package[nginx]'"]),
+        ("node.ensure(Package)", ["node.ensure takes a resource with its fields, as Package(..)"]),
+        ('node.ensure(Restart("cron"))', ["Restart[cron] is an action: give it as later= or now="]),
+        ('node.ensre(File("/etc/motd"))', ["'Node' object has no attribute 'ensre'; did you mean 'ensure'?"]),
+        ('Fiel("/etc/motd")', ["name 'Fiel' is not defined; did you mean 'File'?", "default.py:5"]),
+        ("Cron", ["name 'Cron' is not defined", "write `from cookline import Cron` at the top"]),
+        ("from cookline import Pakage", ["cookline has no 'Pakage'; did you mean 'Package'?"]),
+        (
+            "from cookbooks.base.recipes import default",
+            ["uses 'base' says `depends: [base]` in its cookbook.yml"],
+        ),
+        ("import no_such_thing", ["No module named 'no_such_thing'", "recipes run with the host's own Python"]),
+        ('node.include("base")', ["this run has no cookbook 'base'", "says `depends: [base]` in its cookbook.yml"]),
+        ("raise SystemExit(3)", ["SystemExit: 3", "default.py:5"]),
         ('open("/tmp/cookline-must-not-be", "w")', ["must not touch this machine", "default.py:5"]),
         ('__import__("subprocess").run(["true"])', ["must not touch this machine"]),
     ],
@@ -108,6 +133,28 @@ def with_package(name):
 def test_a_mistake_is_told_with_the_line_of_its_author(run, body, said):
     with pytest.raises(CooklineError) as caught:
         run(body)
+    for each in said:
+        assert each in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("def setup(node):\n    pass\n", ["default.py defines no recipe", "write `def recipe(node: Node) -> None:`"]),
+        ("def recipe():\n    pass\n", ["default.py:1: a recipe is given the node", "write `def recipe(node: Node) -> None:`"]),
+        ("def recipe(node):\n    node.ensure(\n", ["default.py:2: '(' was never closed", "node.ensure("]),
+        (
+            "from cookline import Resource\n\nclass Own(Resource):\n    path: str\n\n"
+            "    def current(self, host):\n        return {}\n\n"
+            "def recipe(node):\n    node.ensure(Own('x'))\n",
+            ["Own does not define desired(self): what shall be there", "default.py:10"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_as_a_whole_is_told(project, recipe, said):
+    project.write("cookbooks/web/recipes/default.py", recipe)
+    with pytest.raises(CooklineError) as caught:
+        converge("web", cookbooks=project.folder / "cookbooks")
     for each in said:
         assert each in str(caught.value)
 

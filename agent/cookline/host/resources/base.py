@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from cookline.errors import CooklineError
+from cookline.errors import CooklineError, ResourceUsageError
 from cookline.host.resources.declared import Declared
 from cookline.host.resources.declared import field as field
 
@@ -56,7 +56,7 @@ class Action(Declared):
         return f"{type(self).__name__}[{getattr(self, next(iter(self.__dataclass_fields__)))}]"
 
     def perform(self, host: System) -> None:
-        raise NotImplementedError
+        raise ResourceUsageError(f"{type(self).__name__} does not define perform(self, host): what is done")
 
 
 class Resource(Declared):
@@ -101,13 +101,16 @@ class Resource(Declared):
         return self
 
     def current(self, host: System) -> State:
-        raise NotImplementedError
+        raise self._not_written("current(self, host)", "what is there now, as a mapping of fields to values")
 
     def desired(self) -> State:
-        raise NotImplementedError
+        raise self._not_written("desired(self)", "what shall be there, as a mapping of fields to values")
 
     def apply(self, host: System, changes: Changes) -> None:
-        raise NotImplementedError
+        raise self._not_written("apply(self, host, changes)", "what makes it so")
+
+    def _not_written(self, method: str, what: str) -> ResourceUsageError:
+        return ResourceUsageError(f"{type(self).__name__} does not define {method}: {what}")
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """The resource that would put back what `apply` is about to change; None where that cannot be done."""

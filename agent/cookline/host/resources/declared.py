@@ -5,8 +5,10 @@ The standard library's dataclasses cost a quiet run 12 ms: they import `inspect`
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Tuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, Iterable, List, NamedTuple, Tuple
 
 from cookline.errors import ResourceUsageError, did_you_mean
 
@@ -33,12 +35,35 @@ def field(*, default: Any = MISSING, default_factory: Any = MISSING, kw_only: bo
     return Field(default, default_factory, kw_only, repr)
 
 
+class Types(NamedTuple):
+    """What a field takes, and how an error says so."""
+
+    good: Tuple[type, ...]
+    sentence: str
+    optional: bool = False
+
+
+# Annotations that are checked, without Optional; values of others are checked by the kind itself.
+PLAIN = {
+    "bool": Types((bool,), "True or False"),
+    "int": Types((int,), "a whole number"),
+    "float": Types((float, int), "a number"),
+    "str": Types((str, os.PathLike), "a text"),
+    "Owner": Types((str, int), "a name or a number", True),
+    "Union[str, Sequence[str]]": Types((str, list, tuple), "a text or a list of texts"),
+    "Sequence[str]": Types((str, list, tuple), "a list of texts"),
+    "Mapping[str, Any]": Types((Mapping,), "a mapping"),
+    "Mapping[str, str]": Types((Mapping,), "a mapping"),
+}
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Declared:
     """Turns every subclass into a frozen record whose constructor names mistyped fields and the nearest right ones."""
 
     __dataclass_fields__: ClassVar[Dict[str, Field]] = {}
     _positional: ClassVar[Tuple[str, ...]] = ()
+    _types: ClassVar[Dict[str, Types]] = {}
     _defaults: ClassVar[Dict[str, Any]] = {}
     _factories: ClassVar[Dict[str, Callable[[], Any]]] = {}
 
@@ -49,6 +74,7 @@ class Declared:
             fields.update(base.__dict__.get("__dataclass_fields__", {}))
         fields.update(_own_fields(cls))
         cls.__dataclass_fields__ = fields
+        cls._types = {**cls._types, **_plain_types(cls)}
         cls._positional = tuple(name for name, each in fields.items() if not each.kw_only)
         cls._defaults = {name: each.default for name, each in fields.items() if each.default is not MISSING}
         cls._factories = {n: each.default_factory for n, each in fields.items() if each.default_factory is not MISSING}
@@ -61,10 +87,11 @@ class Declared:
             raise ResourceUsageError(f"{kind} takes at most {len(self._positional)} values by position: {positional}")
         for name in named:
             if name not in fields:
-                raise ResourceUsageError(f"{kind} has no field {name!r}{did_you_mean(name, fields)}")
+                raise ResourceUsageError(f"{kind} has no field {name!r}{_meant(kind, name, fields)}")
             if name in given:
                 raise ResourceUsageError(f"{kind} got {name!r} twice")
         given.update(named)
+        self._check_types(given)
         for name, factory in self._factories.items():
             if name not in given:
                 given[name] = factory()
@@ -72,6 +99,16 @@ class Declared:
         if len(self.__dict__) < len(fields):
             raise ResourceUsageError(f"{kind} needs {next(name for name in fields if name not in self.__dict__)!r}")
         self.__post_init__()
+
+    def _check_types(self, given: Dict[str, Any]) -> None:
+        """What is given must be of the field's type, where that is a plain one. Raises ResourceUsageError."""
+        for name, value in given.items():
+            types = self._types.get(name)
+            if types is None or type(value) in types.good or (value is None and types.optional):
+                continue
+            if isinstance(value, bool) or not isinstance(value, types.good):
+                kind = type(self).__name__
+                raise ResourceUsageError(f"{kind}: {name} must be {types.sentence}, not {value!r}")
 
     def __post_init__(self) -> None:
         """Check and normalise the fields here; raise ResourceUsageError."""
@@ -118,13 +155,35 @@ class Declared:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _own_fields(cls: type) -> Dict[str, Field]:
-    """Its own fields, in their order. Raises ResourceUsageError for a default that all would share."""
+def _meant(kind: str, name: str, fields: Iterable[str]) -> str:
+    """The nearest field, or what another tool's word for it is here."""
+    from cookline.host.resources.chef_words import known_as
+
+    return known_as(kind, name) or did_you_mean(name, fields)
+
+
+def _plain_types(cls: type) -> Dict[str, Types]:
+    """The types of its own fields, by their annotations as they are written: "Optional[bool]", "bool | None"."""
+    found = {}
+    for name, annotation in _annotations(cls).items():
+        text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+        inner = text[len("Optional[") : -1] if text.startswith("Optional[") else text.replace(" | None", "")
+        if inner in PLAIN:
+            found[name] = PLAIN[inner]._replace(optional=inner != text or PLAIN[inner].optional)
+    return found
+
+
+def _annotations(cls: type) -> Dict[str, Any]:
     annotations = vars(cls).get("__annotations__")
     if annotations is None:  # Python 3.14 makes them when they are asked for
         annotations = cls.__annotations__ if sys.version_info >= (3, 14) else {}
+    return dict(annotations)
+
+
+def _own_fields(cls: type) -> Dict[str, Field]:
+    """Its own fields, in their order. Raises ResourceUsageError for a default that all would share."""
     fields: Dict[str, Field] = {}
-    for name, annotation in annotations.items():
+    for name, annotation in _annotations(cls).items():
         if "ClassVar" in str(annotation).partition("[")[0]:
             continue
         value = cls.__dict__.get(name, MISSING)

@@ -53,6 +53,8 @@ class Execute(Resource):
             self._set(creates=absolute_path("Execute", self.creates))
         if isinstance(self.returns, int):
             self._set(returns=(self.returns,))
+        if any(type(status) is not int for status in self.returns):
+            raise ResourceUsageError(f"Execute: returns takes exit statuses as numbers, not {self.returns!r}")
         # What was run leaves no state to look at, but what it creates does.
         self._set(has_state=self.creates is not None)
 

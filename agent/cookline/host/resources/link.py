@@ -16,23 +16,23 @@ class Link(Resource):
     """A symbolic link; switched in one step, so that nobody sees it missing.
 
     path        absolute path of the link itself
-    target      what it points to, as written: absolute, or relative to the link's directory; it need not exist
+    to          what it points to, as written: absolute, or relative to the link's directory; it need not exist
     exists      False removes the link
 
     >>> Link("/usr/local/bin/shop", "/srv/www/shop/current/bin/shop")
-    Link('/usr/local/bin/shop', target='/srv/www/shop/current/bin/shop')
+    Link('/usr/local/bin/shop', to='/srv/www/shop/current/bin/shop')
     """
 
     path: str
-    target: str = ""
+    to: str = ""
     exists: bool = field(default=True, kw_only=True)
 
     needs_services = False
 
     def __post_init__(self) -> None:
-        self._set(path=absolute_path("Link", self.path), target=os.fspath(self.target))
-        if self.exists and (not self.target or "\0" in self.target):
-            raise ResourceUsageError(f"Link[{self.path}] needs a target")
+        self._set(path=absolute_path("Link", self.path), to=os.fspath(self.to))
+        if self.exists and (not self.to or "\0" in self.to):
+            raise ResourceUsageError(f"Link[{self.path}] needs `to`, what it points to")
 
     def current(self, host: System) -> State:
         status = host.status(self.path)
@@ -42,10 +42,10 @@ class Link(Resource):
             return dict(ABSENT)
         if status.kind != "link":
             return {"exists": True, "kind": status.kind}
-        return {"exists": True, "target": host.link_target(self.path)}
+        return {"exists": True, "to": host.link_target(self.path)}
 
     def desired(self) -> State:
-        return {"exists": True, "target": self.target} if self.exists else dict(ABSENT)
+        return {"exists": True, "to": self.to} if self.exists else dict(ABSENT)
 
     def apply(self, host: System, changes: Changes) -> None:
         status = host.status(self.path)
@@ -57,7 +57,7 @@ class Link(Resource):
             parent = os.path.dirname(self.path)
             raise ResourceError(f"{parent} does not exist", hint=f"put Directory({parent!r}) before")
         else:
-            host.make_link(self.path, self.target)
+            host.make_link(self.path, self.to)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         return path_as_it_is(host, self.path)

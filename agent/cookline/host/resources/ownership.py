@@ -11,6 +11,11 @@ from cookline.host import accounts
 from cookline.host.resources.base import Changes, State
 from cookline.host.system import FileStatus, System
 
+# Numbers that are modes when they are read in octal, and none that anybody wants as they are.
+DECIMAL_MODES = frozenset(
+    (400, 440, 444, 500, 550, 555, 600, 640, 644, 660, 664, 666, 700, 750, 755, 770, 775, 777, 1777, 2755)
+)
+
 Owner = Union[str, int, None]
 
 
@@ -41,6 +46,8 @@ def normal_mode(kind: str, mode: Any) -> Optional[str]:
     """Four octal digits out of "644", "0644" or 0o644. Raises ResourceUsageError."""
     if mode is None:
         return None
+    if type(mode) is int and mode in DECIMAL_MODES:
+        raise ResourceUsageError(f"{kind} has mode {mode}, the octal number {mode:05o}; write '{mode:04}' or 0o{mode}")
     text = f"{mode:04o}" if isinstance(mode, int) and not isinstance(mode, bool) else str(mode)
     if not re.fullmatch(r"0?[0-7]{3,4}", text):
         raise ResourceUsageError(f"{kind} has mode {mode!r}; write it as four octal digits, as '0644'")

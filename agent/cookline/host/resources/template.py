@@ -32,8 +32,6 @@ class Template(ManagedFile):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set(source=self.source or f"{os.path.basename(self.path)}.j2")
-        if not isinstance(self.values, Mapping):
-            raise ResourceUsageError(f"{self.name} has values {self.values!r}; give a mapping of names")
 
     def bind(self, scope: Scope) -> Any:
         if not self.exists:

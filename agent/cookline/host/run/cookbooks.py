@@ -14,6 +14,8 @@ from cookline.host.run import origin
 
 PACKAGE = "cookbooks"
 PREFIX = "cookbook:"
+# CO_VARARGS of a code object: it takes *arguments.
+VARIABLE_ARGUMENTS = 0x04
 
 
 class Cookbooks:
@@ -53,6 +55,10 @@ class Cookbooks:
             raise CookbookError(
                 f"{PACKAGE}/{cookbook}/recipes/{name}.py defines no recipe", hint="write `def recipe(node: Node) -> None:`"
             )
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_argcount + code.co_posonlyargcount == 0 and not code.co_flags & VARIABLE_ARGUMENTS:
+            place = f"{PACKAGE}/{cookbook}/recipes/{name}.py:{code.co_firstlineno}"
+            raise CookbookError(f"{place}: a recipe is given the node", hint="write `def recipe(node: Node) -> None:`")
         return cast("Callable[..., None]", function)
 
     def path(self, cookbook: str, folder: str, source: str) -> str:
@@ -92,7 +98,10 @@ class Cookbooks:
     def directory(self, cookbook: str) -> str:
         """Where the tree of a cookbook lies on this host. Raises CookbookError."""
         if cookbook not in self.directories:
-            raise CookbookError(f"this run has no cookbook {cookbook!r}{did_you_mean(cookbook, self.directories)}")
+            raise CookbookError(
+                f"this run has no cookbook {cookbook!r}{did_you_mean(cookbook, self.directories)}",
+                hint=f"a cookbook that uses it says `depends: [{cookbook}]` in its cookbook.yml",
+            )
         return self.directories[cookbook]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, List, Optional, cast
 
-from cookline.errors import CommandError
+from cookline.errors import CommandError, ResourceUsageError
 from cookline.host.resources.base import CannotKnow, Resource
 from cookline.host.system import System
 
@@ -46,6 +46,8 @@ def _true(guard: Any, system: System) -> bool:
         return bool(guard())
     if isinstance(guard, bool):
         return guard
+    if not isinstance(guard, str):
+        raise ResourceUsageError(f"only_if and not_if take a shell command or a callable, not {guard!r}")
     if not system.apply:
         answer = _foreseen(str(guard), cast("Overlay", system))
         if answer is not None:

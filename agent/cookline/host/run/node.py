@@ -7,7 +7,7 @@ def recipe(node: Node) -> None:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from cookline.errors import CookbookError, did_you_mean
 from cookline.host.facts import Facts
@@ -161,6 +161,8 @@ class Node:
         the change is made, so that a run that dies still owes them. A failed resource ends the run, unless it says
         `ignore_failure`.
         """
+        if not isinstance(resource, Resource):
+            raise CookbookError(_no_resource(resource))
         return self._engine.ensure(resource, later=as_actions(later), now=as_actions(now))
 
     def include(self, recipe: str) -> None:
@@ -186,12 +188,18 @@ class Node:
         return {"attributes": request.attributes, "snapshot": snapshot, "event": request.event, "app": request.app}
 
 
-def as_actions(actions: Actions) -> Tuple[Action, ...]:
-    return (actions,) if isinstance(actions, Action) else tuple(_checked(actions))
-
-
-def _checked(actions: Iterable[Any]) -> Iterable[Action]:
-    for action in actions:
+def as_actions(actions: Any) -> Tuple[Action, ...]:
+    """What later= and now= were given, one action or several. Raises CookbookError for what is none."""
+    given = tuple(actions) if isinstance(actions, (list, tuple)) else (actions,)
+    for action in given:
         if not isinstance(action, Action):
             raise CookbookError(f"later= and now= take actions such as Restart('nginx'), not {action!r}")
-        yield action
+    return given
+
+
+def _no_resource(given: Any) -> str:
+    if isinstance(given, Action):
+        return f"{given.name} is an action: give it as later= or now= of a node.ensure(..), or to node.later(..)"
+    if isinstance(given, type) and issubclass(given, Resource):
+        return f"node.ensure takes a resource with its fields, as {given.__name__}(..), not the kind {given.__name__} itself"
+    return f"node.ensure takes a resource such as Package('nginx'), not {given!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import FrameType, TracebackType
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional
 
 # tree directory -> what its author calls it ("cookbooks/nginx"); filled when cookbooks are loaded
 _trees: Dict[str, str] = {}
@@ -72,6 +72,33 @@ def place_raised(traceback: Optional[TracebackType]) -> Optional[Place]:
     return found
 
 
+def _said(error: BaseException) -> str:
+    """The type and sentence of an exception that is Python's own, and the nearest right name of one that is not there."""
+    from cookline.errors import did_you_mean
+
+    text = f"{type(error).__name__}: {error}"
+    public: Mapping[str, str] = getattr(sys.modules.get("cookline"), "EXPORTS", {})
+    if isinstance(error, ModuleNotFoundError):
+        package, _, cookbook = str(error.name).partition(".")
+        if package == "cookbooks" and cookbook:
+            name = cookbook.split(".")[0]
+            return f"{text}\n  a cookbook that uses {name!r} says `depends: [{name}]` in its cookbook.yml"
+        return f"{text}\n  recipes run with the host's own Python: its standard library, and what packages of the system bring"
+    if isinstance(error, ImportError) and error.name == "cookline":
+        wanted = str(error).split("'")[1]
+        return f"ImportError: cookline has no {wanted!r}{did_you_mean(wanted, public)}"
+    if isinstance(error, NameError):
+        wanted = str(error).split("'")[1] if "'" in str(error) else ""
+        if wanted in public:
+            return f"{text}\n  write `from cookline import {wanted}` at the top"
+        return text + did_you_mean(wanted, public)
+    if isinstance(error, AttributeError):  # Python 3.9 does not say whose attribute it was
+        owner, wanted = getattr(error, "obj", None), str(getattr(error, "name", ""))
+        known = [] if owner is None else [name for name in dir(owner) if not name.startswith("_")]
+        return text + did_you_mean(wanted, known)
+    return text
+
+
 def describe(error: BaseException, called_at: Optional[Place] = None) -> str:
     """What an author is told of an exception: its sentence and their own lines, nothing of ours.
 
@@ -82,6 +109,6 @@ def describe(error: BaseException, called_at: Optional[Place] = None) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         name = authored(error.filename) or os.path.basename(error.filename)
         return f"{name}:{error.lineno}: {error.msg}\n{(error.text or '').rstrip()}"
-    text = str(error) if isinstance(error, CooklineError) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, CooklineError) else _said(error)
     place = place_raised(error.__traceback__) or called_at
     return f"{text}\nat {place}\n{excerpt(place.filename, place.line)}" if place else text

@@ -100,7 +100,7 @@ class FakeHost:
         try:
             engine = FakeEngine(request, cookbooks, self.system, self.facts, self.done, lenient=lenient)
             engine.go(request.recipes)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise explained(error) from None
         return Converged(self, engine)
 

@@ -36,7 +36,7 @@ def carry_out(resource: Resource, host: FakeSystem) -> bool:
     elif isinstance(resource, Directory):
         _directory(resource, host)
     elif isinstance(resource, Link):
-        host.make_link(resource.path, str(resource.target)) if resource.exists else host.remove(resource.path)
+        host.make_link(resource.path, str(resource.to)) if resource.exists else host.remove(resource.path)
     elif isinstance(resource, Package):
         _package(resource, host)
     elif isinstance(resource, User):

@@ -122,7 +122,7 @@ class FakeEngine(Engine):
             try:
                 with guarded(self.fake):
                     self.run_recipe(recipe)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if not self.lenient:
                     raise
                 self.failures.append(origin.describe(error))
@@ -191,7 +191,7 @@ def guarded(system: FakeSystem) -> Iterator[None]:
         _guard.active, sys.dont_write_bytecode = False, before
 
 
-def explained(error: Exception) -> CooklineError:
+def explained(error: BaseException) -> CooklineError:
     """The error as an author is told of it: the sentence and their own lines."""
     if isinstance(error, CooklineError) and "\nat " in error.message:
         return error

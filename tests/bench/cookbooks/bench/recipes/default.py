@@ -37,6 +37,6 @@ def files(node: Node) -> None:
         path = f"{folder}/app{number:02d}.conf"
         node.ensure(Template(path, source="app.conf.j2", values=values, mode="0640", owner=owner, group=owner))
     for number in range(5):
-        node.ensure(Link(f"/srv/bench/current{number}", target=f"/srv/bench/d{number + 2:02d}"))
+        node.ensure(Link(f"/srv/bench/current{number}", to=f"/srv/bench/d{number + 2:02d}"))
         node.ensure(CookbookFile(f"/etc/cron.d/bench{number}", source=f"cron{number}", mode="0644"))
         node.ensure(CookbookFile(f"/etc/sysctl.d/60-bench{number}.conf", source=f"sysctl{number}", mode="0644"))
