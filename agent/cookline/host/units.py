@@ -62,6 +62,11 @@ def in_memory(host: System, name: str) -> Optional[Unit]:
     return unit
 
 
+def forget(host: System) -> None:
+    """Ask systemd anew for what it may have done by itself since."""
+    host.forget("units", *[name for name in host.known if name.startswith("unit ")])
+
+
 def _matching(host: System, name: str) -> Dict[str, Unit]:
     pattern = name.replace("\\", "\\\\")  # a pattern of fnmatch(3); units' names have \x2d for a - and no wildcards
     (rows,) = _manager(host, "ListUnitsByPatterns", "asas", [], [pattern])
@@ -230,9 +235,12 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         options = (*options, "--no-reload")
         host.afterwards.at_end("daemon-reload", lambda: daemon_reload(host))
     try:
+        starts = verb in STARTING or "--now" in options
+        if starts and starting.may_go_on(host, verb, name):
+            options = (*options, "--no-block")
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)
-        if verb in STARTING or "--now" in options:
-            starting.watch(host, name)
+        if starts:
+            starting.watch(host, name, timeout or 600.0)
     except CommandError as error:
         if find(host, name) is None:
             raise unknown(host, name) from None

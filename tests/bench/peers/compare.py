@@ -56,11 +56,11 @@ class Figures:
     wrong: tuple[str, ...]
 
 
-def measure(tool: Tool, ground: Ground, processes: Processes) -> Figures:
+def measure(line: str, ground: Ground, processes: Processes) -> Figures:
     with open(ground.folder / "output.log", "ab") as log:
         before, begun = sum(map(hosts_cpu_seconds, ground.hosts)), time.perf_counter()
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-        process = subprocess.Popen(["sh", "-c", tool.line(ground)], cwd=ground.folder, **streams)  # type: ignore[call-overload]
+        process = subprocess.Popen(["sh", "-c", line], cwd=ground.folder, **streams)  # type: ignore[call-overload]
         status = process.wait(TIMEOUT_SECONDS)
         wall = time.perf_counter() - begun
     controller, hosts = processes.spent(), sum(map(hosts_cpu_seconds, ground.hosts)) - before
@@ -106,7 +106,7 @@ def run(tool: Tool, hosts: list[LabHost], folder: Path, processes: Processes) ->
     try:
         wait_until_quiet(hosts)
         processes.begin()
-        return [measure(tool, ground, processes) for _ in PHASES]
+        return [measure(line, ground, processes) for line in (tool.line(ground), tool.again(ground))]
     finally:
         tool.end()
 

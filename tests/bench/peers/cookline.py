@@ -1,4 +1,7 @@
-"""cookline, as a whole command without a server, and through one that runs already."""
+"""cookline, as a whole command without a server, and through one that runs already.
+
+The first converge is `cookline setup`: it installs the resident agent, too, and ends with a configure of all hosts.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,9 @@ class Cookline(Tool):
 
     def line(self, ground: Ground) -> str:
         return f"PYTHONPATH={_path()} {' '.join(COMMAND)} setup bench"
+
+    def again(self, ground: Ground) -> str:
+        return f"PYTHONPATH={_path()} {' '.join(COMMAND)} run bench bench"
 
     def _run(self, ground: Ground, *words: str) -> None:
         environment = {**os.environ, "PYTHONPATH": _path()}

@@ -72,8 +72,12 @@ class Tool:
         raise NotImplementedError
 
     def line(self, ground: Ground) -> str:
-        """The shell command, run in the folder, the first time and every time."""
+        """The shell command, run in the folder."""
         raise NotImplementedError
+
+    def again(self, ground: Ground) -> str:
+        """The command for hosts that are as they shall be: for all but cookline the same."""
+        return self.line(ground)
 
     def end(self) -> None:
         """Let go of what `write` has started."""

@@ -254,7 +254,7 @@ class Engine:
             try:
                 bound.apply(self.system, changes)
                 if bound.has_state:
-                    self._prove(bound)
+                    self._prove_in_time(bound)
                 return
             except Exception as error:
                 if attempt == bound.retries:
@@ -263,11 +263,17 @@ class Engine:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _prove_in_time(self, bound: Resource) -> None:
+        """Now, or when what it has started has come to rest."""
+        unsettled = self.system.afterwards.unsettled
+        if unsettled:
+            unsettled.append(lambda: self._prove(bound))
+        else:
+            self._prove(bound)
+
     def _prove(self, bound: Resource) -> None:
         left = differences(bound.current(self.system), bound.desired())
         if left:
-            for check in self.system.afterwards.unsettled or ():
-                check()  # why a service does not run is more than that it does not
             fields = ", ".join(f"{each['field']} is {each['from']!r}, not {each['to']!r}" for each in shown(bound, left))
             raise RunError(f"{bound.name} still differs after it was applied: {fields}")
 
