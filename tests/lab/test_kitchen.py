@@ -104,7 +104,11 @@ def recipe(node: Node) -> None:
 """
 SUITE = """\
 platforms: [debian-12]
-suites: {default: {recipes: [web]}, calm: {recipes: ["web::calm"]}}
+suites:
+  default:
+    recipes: [web]
+    hooks: {post_create: [{remote: touch /root/made}], pre_verify: ["$COOKLINE_KITCHEN_SSH rm /root/made"]}
+  calm: {recipes: ["web::calm"]}
 """
 TEST = """\
 def test_the_file_says_{word}(host, instance, stack, snapshot):
@@ -132,12 +136,13 @@ def test_suites_that_must_fail_say_why_and_a_mended_one_passes(kitchen: Kitchen)
     assert "Execute[date > /tmp/when] (cookbooks/web/recipes/default.py:6)" in restless.stdout
 
     recipe.write_text(RECIPE.format(more=""))
-    wrong = kitchen.run("verify", "web-debian-12")
+    wrong = kitchen.run("verify", "web-debian-12")  # with the file that was made with the host, or its hook fails
     assert wrong.returncode == 1 and "test_the_file_says_twice" in wrong.stdout
     assert "test_the_file_says_twice" in kitchen.good("logs", "web-debian-12")
     assert kitchen.good("exec", "web-debian", "--", "cat /etc/told") == "once\n"
 
     test.write_text(TEST.format(word="once"))
+    kitchen.good("exec", "web-debian", "--", "touch /root/made")
     assert "1 test passed" in kitchen.good("verify", "web-debian-12")
     kitchen.good("fault", "reboot", "web-debian-12")
     assert kitchen.run("exec", "web-debian", "--", "exit 7").returncode == 7

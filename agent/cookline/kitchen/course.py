@@ -17,6 +17,7 @@ from cookline.errors import CooklineError, HostKeyError, Interrupted
 from cookline.kitchen import verify as testinfra
 from cookline.kitchen.cases import Case
 from cookline.kitchen.converging import Converger
+from cookline.kitchen.hooks import run_hooks
 from cookline.kitchen.hosts import Hosts
 from cookline.kitchen.record import Record
 from cookline.kitchen.result import Checked, PhaseFailed, Result
@@ -47,8 +48,19 @@ class Course:
         self.pool.close()
 
     def go(self, phase: str, case: Case, result: Result) -> str:
-        """One phase; returns the state that it has led to. Raises CooklineError."""
-        return {"converge": self._converge, "setup": self._setup, "verify": self._verify}[phase](case, result)
+        """One phase, with the hooks around it; returns the state that it has led to. Raises CooklineError."""
+        work = {"converge": self._converge, "setup": self._setup, "verify": self._verify}
+        self._hooks(f"pre_{phase}", case)
+        state = work[phase](case, result) if phase in work else "created"
+        self._hooks(f"post_{phase}", case)
+        return state
+
+    def _hooks(self, moment: str, case: Case) -> None:
+        def say(text: str) -> None:
+            self.on_event(case.name, {"kind": "said", "text": text})
+
+        address = str(self.records.get(case.name).host.get("address"))
+        run_hooks(moment, case, ["ssh", "-F", str(self.hosts.ssh_config), case.name], address, say)
 
     def interrupt(self) -> list[str]:
         """Stop what runs now, on the hosts too; returns the names of those hosts that a run was stopped on."""

@@ -38,6 +38,8 @@ class Kitchen:
         self.hosts = Hosts(self.records)
         self.course = Course(directory, self.hosts, self.on_event, again=again)
         self._failed_first = threading.Event()
+        # hosts that this command has made
+        self._new: set[str] = set()
 
     def close(self) -> None:
         self.course.close()
@@ -124,6 +126,7 @@ class Kitchen:
     def _create(self, cases: Sequence[Case], results: Mapping[str, Result]) -> None:
         """All hosts at once; when that fails, one by one, so that a bad one does not keep the others down."""
         begun = time.monotonic()
+        absent = {case.name for case in cases if self.records.get(case.name).state == "absent"}
         try:
             self.hosts.create([(case.name, case.provider, case.settings) for case in cases], self._say)
         except CooklineError as error:
@@ -133,6 +136,7 @@ class Kitchen:
                 for case in cases:
                     self._create([case], results)
             return
+        self._new |= absent
         for case in cases:
             results[case.name].state = self.records.get(case.name).state
             results[case.name].checks.append(Checked("create", time.monotonic() - begun))
@@ -142,8 +146,9 @@ class Kitchen:
         if self.fail_fast and self._failed_first.is_set():
             result.skipped = "another host has failed"
             return
-        for phase in next_phases(result.state, wanted):
-            if phase != "create" and not self._phase(phase, case, result):
+        new = ["create"] if case.name in self._new else []
+        for phase in [*new, *(each for each in next_phases(result.state, wanted) if each != "create")]:
+            if not self._phase(phase, case, result):
                 break
         result.seconds = time.monotonic() - begun
 

@@ -8,7 +8,9 @@ from cookline.control.stack.kitchen_checks import load_kitchen
 from cookline.control.stack.mock import mocked
 from cookline.errors import CooklineError, SelectorError, StackError
 from cookline.kitchen.cases import load_cases, select
+from cookline.kitchen.hooks import run_hooks
 from cookline.kitchen.record import next_phases
+from cookline.kitchen.result import PhaseFailed
 from cookline.kitchen.verify import require_tools
 
 SMALL = "suites:\n  default:\n    recipes: [web]\n"
@@ -80,6 +82,8 @@ def test_the_layer_of_a_stack_brings_its_run_lists(project):
             "suites: {default: {recipes: web}}\n",
             ["1:29: `recipes` wants a list, or a mapping of events to lists", "write [web]"],
         ),
+        (SMALL + "    hooks: {pre_convrge: [true]}\n", ["4:13: unknown key 'pre_convrge'; did you mean 'pre_converge'?"]),
+        (SMALL + "    hooks: {pre_verify: [{remot: x}]}\n", ["4:25: `pre_verify` wants commands: a text is run here"]),
         (SMALL + "    tests: [nowhere]\n", ["4:13: there is no file or folder 'nowhere'"]),
         (SMALL + "    snapshot: none.json\n", ["4:15: ", "none.json cannot be read: No such file or directory"]),
         (SMALL + "    snapshot: {instanses: {}}\n", ["4:16: a snapshot has no 'instanses'; did you mean 'instances'?"]),
@@ -177,3 +181,14 @@ def test_verify_says_what_to_install_where_its_tools_are_missing(monkeypatch):
     with pytest.raises(CooklineError) as caught:
         require_tools()
     assert str(caught.value) == "verify needs pytest-testinfra\n  pip install 'cookline[kitchen]'"
+
+
+def test_hooks_are_run_in_the_folder_of_the_suite_and_one_that_fails_ends_it(project):
+    project.kitchen(
+        SMALL + "    hooks: {pre_verify: ['echo $COOKLINE_KITCHEN_HOST > seen; cat seen', 'echo no; exit 3', 'touch after']}\n"
+    )
+    case, said = load_cases(project.folder)[0], []
+    with pytest.raises(PhaseFailed, match="pre_verify: `echo no; exit 3` ended with status 3\nno"):
+        run_hooks("pre_verify", case, ["ssh"], "192.0.2.1", said.append)
+    assert said[1] == "web-debian-11" and (case.file.directory / "seen").exists()
+    assert not (case.file.directory / "after").exists()

@@ -47,8 +47,8 @@ def _whole_line(event: Mapping[str, Any]) -> str | None:
     if kind == "said":
         return printable(event.get("text"))
     if kind == "phase":
-        # the way to the tests, setup, takes no time
-        return None if event.get("phase") == "setup" else str(event.get("phase"))
+        # the ways to a made host and to its tests take no time
+        return None if event.get("phase") in ("create", "setup") else str(event.get("phase"))
     if kind == "verified":
         number = int(event.get("tests") or 0)
         return f"{number} test{'' if number == 1 else 's'} {'passed' if event.get('passed') else 'run, not all of them passed'}"

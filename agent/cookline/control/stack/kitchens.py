@@ -7,6 +7,7 @@ suites:
     recipes: [nginx]                                 a list is that of setup; or {setup: [..], configure: [..]}
     attributes: {nginx: {port: 8080}}
     snapshot: {instances: {app1: {layers: [app], address: 192.0.2.1}}}      or a JSON file
+    hooks: {pre_verify: ["./load-data", {remote: "systemctl start job"}]}
   app: {stack: stacks/shop.yml, layer: app}          instead of recipes: the run lists of a stack's layer
 """
 
@@ -27,7 +28,7 @@ from cookline.control.stack.document import Document
 from cookline.control.stack.mock import mocked, read_mock
 from cookline.control.stack.models import App, Instance, Model, Recipes, Stack
 from cookline.control.stack.scalars import described
-from cookline.control.stack.values import Attributes, Name, Names, Texts, as_mapping, wrong
+from cookline.control.stack.values import Attributes, Name, Names, Texts, as_mapping, as_tuple, wrong
 from cookline.errors import StackError
 
 FILE = "kitchen.yml"
@@ -57,6 +58,38 @@ def _snapshot(value: Any) -> Any:
 Settings = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
+@dataclass(frozen=True)
+class Hook:
+    """A command around a phase: run by the shell of this machine in the folder of kitchen.yml; `remote`, by the host's."""
+
+    command: str
+    remote: bool = False
+
+
+def _hooks(value: Any) -> Any:
+    found = []
+    for entry in as_tuple(value):
+        remote = isinstance(entry, dict) and list(entry) == ["remote"]
+        command = entry["remote"] if remote else entry
+        if not isinstance(command, str):
+            raise wrong(f"wants commands: a text is run here, {{remote: TEXT}} on the host; not {described(command)}")
+        found.append(Hook(command, remote))
+    return tuple(found)
+
+
+HookList = Annotated[tuple[Any, ...], BeforeValidator(_hooks)]
+
+
+class Hooks(Model):
+    """What is run around the phases of a suite (features T10), in this order."""
+
+    post_create: HookList = ()
+    pre_converge: HookList = ()
+    post_converge: HookList = ()
+    pre_verify: HookList = ()
+    post_verify: HookList = ()
+
+
 class Platform(Model):
     """A kind of host. For the providers container and vagrant its name is the image or box, unless `settings` name another."""
 
@@ -81,6 +114,7 @@ class Suite(Model):
     provider: str | None = None
     settings: Settings = Field(default_factory=dict)
     tests: Texts = ()
+    hooks: Annotated[Hooks, BeforeValidator(as_mapping)] = Field(default_factory=Hooks)
 
     @model_validator(mode="after")
     def _one_source(self) -> Suite:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import queue
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from cookline.control.providers.container import requirements
 from cookline.control.providers.container.addresses import hidden_by, needed_addresses
 from cookline.control.providers.container.image import RECIPES, ensure, recipe
 from cookline.control.providers.container.network import RANGES, check_range, slices
-from cookline.control.providers.container.project import Project
+from cookline.control.providers.container.project import Project, lock
 from cookline.control.providers.container.settings import check_settings
 from cookline.errors import CommandError, DiskFull, RunError, UsageError
 
@@ -135,3 +137,17 @@ def test_a_damaged_image_is_named_with_the_command_that_makes_room_for_a_new_one
     with pytest.raises(RunError, match="the image debian-12 in the cache is damaged: rootfs/") as caught:
         ensure("debian-12", tmp_path, lambda text: None)
     assert f"sudo rm -r {image}" in str(caught.value.hint)
+
+
+def test_who_waits_for_another_that_builds_the_image_is_told_so(tmp_path: Path) -> None:
+    place = tmp_path / "images" / recipe("debian-12").hash
+    place.parent.mkdir()
+    told: queue.Queue[str] = queue.Queue()
+    with lock(place.with_suffix(".lock")):
+        thread = threading.Thread(target=lambda: ensure("debian-12", tmp_path, told.put), daemon=True)
+        thread.start()
+        assert told.get(timeout=30) == "another command builds the image debian-12; waiting for it"
+        place.mkdir()
+        (place / "complete").touch()
+    thread.join(30)
+    assert not thread.is_alive()

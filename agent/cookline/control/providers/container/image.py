@@ -135,7 +135,8 @@ def ensure(name: str, cache: Path, progress: Progress) -> Image:
     require_programs("mmdebstrap")
     with room(cache, f"the image {name} takes 300 MB"):
         image.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with lock(image.directory.with_suffix(".lock")):
+        waiting = f"another command builds the image {name}; waiting for it"
+        with lock(image.directory.with_suffix(".lock"), lambda: progress(waiting)):
             if not image.complete:
                 progress(f"building the image {name} once (about half a minute)")
                 _build(wanted, image, name)

@@ -92,16 +92,19 @@ def _says_full(text: str) -> bool:
 def run(*arguments: str, stdin: str = "", timeout: float = 60.0) -> str:
     """The standard output of a program of this machine; CommandError when it ends with another status than 0."""
     environment = {**os.environ, "PATH": PATH, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(
-        arguments,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout,
-        env=environment,
-        umask=0o022,  # what is made for hosts must not become unreadable in there because of the umask out here
-    )
+    try:
+        done = subprocess.run(
+            arguments,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            env=environment,
+            umask=0o022,  # what is made for hosts must not become unreadable in there because of the umask out here
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(f"`{' '.join(arguments)[:200]}` did not end in {timeout:g} s") from None
     if done.returncode != 0:
         raise CommandError(" ".join(arguments), done.returncode, done.stdout, done.stderr)
     return done.stdout
