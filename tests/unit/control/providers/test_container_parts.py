@@ -139,7 +139,9 @@ def test_a_damaged_image_is_named_with_the_command_that_makes_room_for_a_new_one
     assert f"sudo rm -r {image}" in str(caught.value.hint)
 
 
-def test_who_waits_for_another_that_builds_the_image_is_told_so(tmp_path: Path) -> None:
+def test_who_waits_for_another_that_builds_the_image_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requirements, "PATH", str(tmp_path))
+    (tmp_path / "mmdebstrap").touch(mode=0o755)  # looked for, never started
     place = tmp_path / "images" / recipe("debian-12").hash
     place.parent.mkdir()
     told: queue.Queue[str] = queue.Queue()
