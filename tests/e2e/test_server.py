@@ -91,6 +91,7 @@ def test_two_operators_share_one_server(team: Team, host: LabHost) -> None:
 
     log = team.project.good("audit", "--json").json
     asked = {(entry["who"], entry["origin"], entry["what"]) for entry in log}
+    assert any(entry["origin"] == "local" for entry in team.project.good("audit", "test", "--json").json), "of one stack, too"
     assert ("alice-test=manage", "127.0.0.1", "setup test") in asked
     assert any(origin == "local" and what == "status test" for _, origin, what in asked)
 

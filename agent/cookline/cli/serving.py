@@ -26,6 +26,8 @@ BACKLOG = 64
 YAML = (".yml", ".yaml")
 # Commands that read or write files beside them; over the network they would touch the server's.
 HERE_ONLY = frozenset({"push", "register", "clone", "token", "audit", "backup"})
+# Commands that name a run or a command instead of a stack.
+OF_A_RUN = frozenset({"show", "attach", "resume", "pause", "abort", "cancel", "undo"})
 
 Send = Callable[[dict[str, Any]], object]
 
@@ -72,7 +74,7 @@ class LineRunner:
                     raise Forbidden("a server reads no files of its own machine for others", hint="name a pushed stack")
                 if command == "app" and parameters(arguments, session).get("action"):
                     command = "run"
-            stack = self._stack(arguments, session) if caller.token is not None else None
+            stack = self._stack(arguments, session) if caller.token is not None else self._named(arguments)
             return self.keeper.admit(caller, command, stack, " ".join(arguments))
         except CooklineError as error:
             session.warn(f"cookline: {error}")
@@ -84,10 +86,23 @@ class LineRunner:
         if values.get("stack"):
             return str(values["stack"])
         identifier = values.get("run") or values.get("command")
-        if identifier is None:
-            return None
-        found = self.dispatcher.store.runs.find(str(identifier))
-        command = found if isinstance(found, CommandRecord) else self.dispatcher.store.runs.command(found.command_id)
+        return None if identifier is None else self._stack_of(str(identifier))
+
+    def _named(self, arguments: list[str]) -> str | None:
+        """The stack that a line of the server's own user names, for the audit log alone: that needs no parsing."""
+        known = set(self.dispatcher.store.revisions.stacks())
+        words = [word for word in arguments[1:] if not word.startswith("-")]
+        named = next((word for word in words if word in known), None)
+        if named is None and words and arguments[0] in OF_A_RUN:
+            with contextlib.suppress(CooklineError):
+                return self._stack_of(words[0])
+        return named
+
+    def _stack_of(self, identifier: str) -> str:
+        """The stack of a run or command."""
+        runs = self.dispatcher.store.runs
+        found = runs.find(identifier)
+        command = found if isinstance(found, CommandRecord) else runs.command(found.command_id)
         return self.dispatcher.store.revisions.name_of(command.stack_id)
 
     def messages(self, caller: Caller, request: dict[str, Any]) -> Iterator[dict[str, Any]]:

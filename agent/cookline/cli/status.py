@@ -97,6 +97,9 @@ def _print(stack: dict[str, Any]) -> None:
     at_work = holder(here.directory)
     for command in stack["unfinished"]:
         if at_work:
-            here.say(f"going on: {command} by {at_work.get('user')} (process {at_work.get('pid')}, {at_work.get('command')})")
+            given = here.store.runs.command(command)
+            here.say(
+                f"going on: {given.kind} {command} by {given.user} (process {at_work.get('pid')}, {at_work.get('command')})"
+            )
         else:
             here.say(f"unfinished: {command}; `cookline resume {command}` finishes it")

@@ -35,7 +35,7 @@ def _gate(event: Mapping[str, Any]) -> str | None:
 
 
 class Batches:
-    """The head of a live tree: "batch 2 of 4, 5 of 12 instances, gates 3 of 5, about 40 s left"."""
+    """The head of a live tree: "batch 2 of 4, instances 4-6 of 12, gates 3 of 5, about 40 s left"."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -64,7 +64,9 @@ class Batches:
         """Nothing before the first batch."""
         if not self._batch:
             return ""
+        before, names = int(self._batch["before"]), self._batch["instances"]
         parts = [f"batch {int(self._batch['number']) + 1} of {self._batch['of']}"]
+        parts.append(f"instances {before + 1}-{before + len(names)} of {self._batch['all']}")
         if self._asked:
             parts.append(f"gates {len(self._answered)} of {len(self._asked)}")
         left = self.seconds_left()

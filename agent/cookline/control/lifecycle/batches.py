@@ -98,7 +98,10 @@ class Batches:
         if was_paused:
             self._tell(command_id, "resumed", number=number)
         of = len(self.store.rollouts.batches(command_id))
-        self._tell(command_id, "batch", number=number, of=of, instances=[run.instance for run in self.runs(batch)])
+        going = [run for run in self.store.runs.of_command(command_id, ASKED) if run.batch is not None]
+        names = [run.instance for run in going if run.batch == number]
+        before = sum((run.batch or 0) < number for run in going)
+        self._tell(command_id, "batch", number=number, of=of, instances=names, before=before, all=len(going))
 
     def _why_end(self, command_id: str) -> str | None:
         """An operator's word that ends the rollout."""
