@@ -37,3 +37,12 @@ def test_a_service_that_ends_fails_the_run_before_anything_needs_it(host: LabHos
     (failed,) = [event for event in run.events if event["kind"] == "failed"]
     assert "did not stay up: its program ended with status 3" in failed["error"] and "port 80 is taken" in failed["error"]
     assert host.run("cat /etc/written; ls /etc/executed").stdout == "meanwhile"
+
+
+def test_a_first_run_has_compiled_aside_what_is_imported_later(host: LabHost, tmp_path: Path) -> None:
+    controller = Controller(target_of(host, tmp_path), "def recipe(node):\n    pass\n")
+    controller.run()
+    controller.close()
+    kept = "test -e /var/lib/cookline/trees/*/{}/__pycache__/{}.cpython-311.pyc"
+    files = (kept.format("jinja2", "environment"), kept.format("cookline/host/resident", "daemon"))
+    host.run(f"timeout 30 sh -c 'until {files[0]} && {files[1]}; do sleep 0.05; done'", check=True)

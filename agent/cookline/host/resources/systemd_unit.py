@@ -154,7 +154,9 @@ class _VerifiedUnitFile(File):
                 copy = f"{directory}/{os.path.basename(self.path)}"
                 with open(staged, "rb") as source, open(copy, "wb") as target:
                     target.write(source.read())
-                answer = host.query(["systemd-analyze", "verify", "--man=no", copy], env=PLAIN)
+                # with this unit alone in sight: reading all that it depends on would take three times as long
+                alone = {**PLAIN, "SYSTEMD_UNIT_PATH": directory}
+                answer = host.query(["systemd-analyze", "verify", "--man=no", copy], env=alone)
                 refuse_bad_lines(self.path, copy, answer.stderr)
             finally:
                 shutil.rmtree(directory)

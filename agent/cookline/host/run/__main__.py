@@ -74,8 +74,12 @@ def _run(wire: Wire, message: Message) -> None:
     if directory is None:
         _follow(wire, request.run, 0)
         return
+    from cookline.host.run.aside import compile_aside
     from cookline.host.run.follow import follow
     from cookline.host.run.launch import detached
+
+    if request.apply:
+        compile_aside()
 
     def work(wake: int) -> None:
         from cookline.host.run.converge import converge
