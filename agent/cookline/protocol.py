@@ -59,7 +59,7 @@ EVENT_KINDS = frozenset(
         "action_started",  # action, because
         "action_finished",  # action, outcome: changed | failed, error, seconds
         "log",  # level, text
-        "run_finished",  # outcome, reason, error, totals, owed, mismatches, slowest, seconds
+        "run_finished",  # outcome, reason, error, totals, owed, unprocessed, mismatches, slowest, seconds
         # answers to operations other than run and attach
         "hello",
         "need",

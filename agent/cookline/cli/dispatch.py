@@ -13,6 +13,7 @@ import typer
 
 from cookline.cli.options import attributes_of
 from cookline.cli.render.outcome import print_report
+from cookline.cli.render.plan import planned, print_plan
 from cookline.cli.render.progress import ROLLOUT_KINDS, progress
 from cookline.cli.rollout import rollout_of
 from cookline.cli.session import Session, session
@@ -36,24 +37,26 @@ def carry_out(kind: str, stack: str, as_json: bool, **options: Any) -> None:
     values["apps"] = tuple(values.get("apps") or ())
     values["rollout"] = rollout_of(values)
     command = Command(kind=kind, stack=stack, initiated_by=session().asked_by, **values)
-    show_until_done(lambda here: here.dispatcher.begin(command), as_json)
+    show_until_done(lambda here: here.dispatcher.begin(command), as_json, plan=kind == "plan")
 
 
-def show_until_done(begin: Callable[[Session], str], as_json: bool) -> None:
-    """Begin something, follow it on the terminal, print its report, exit with its code.
+def show_until_done(begin: Callable[[Session], str], as_json: bool, *, plan: bool = False) -> None:
+    """Begin something, follow it on the terminal, print its report, exit with its code. A plan is shown when it is made.
 
     Ctrl-C once: nothing more begins, what runs is waited for. Twice: this process leaves, the runs go on on their hosts.
     """
     here = session()
-    report = _followed(here, begin, as_json)
+    report = _followed(here, begin, as_json, silent=as_json or (plan and not here.terminal.interactive))
     if as_json:
-        here.json(report.to_dict())
+        here.json(planned(here, report) if plan else report.to_dict())
     else:
+        if plan:
+            print_plan(here, report)
         print_report(here, report)
     raise typer.Exit(report.exit_code)
 
 
-def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> Report:
+def _followed(here: Session, begin: Callable[[Session], str], as_json: bool, *, silent: bool) -> Report:
     dispatcher = here.dispatcher
     mine: set[str] = set()
     began = threading.Event()
@@ -64,7 +67,7 @@ def _followed(here: Session, begin: Callable[[Session], str], as_json: bool) -> 
                 dispatcher.cancel(command)
 
     here.on_interrupt = cancel
-    with progress(here, quiet=as_json) as shown:
+    with progress(here, quiet=silent) as shown:
 
         def show(instance: str, event: dict[str, Any]) -> None:
             if event["kind"] == "planned":

@@ -81,11 +81,28 @@ def _report(record: Any, events: Sequence[Mapping[str, Any]], everything: bool) 
         here.say("  its report is not kept any longer: `keep_runs` of the stack says of how many runs of an instance they are")
     for event in events:
         _event(event, everything)
-    slowest = next((event.get("slowest") for event in events if event.get("kind") == "run_finished"), None)
-    if slowest:
+    for event in events:
+        if event.get("kind") == "run_finished":
+            _ending(event)
+
+
+def _ending(event: Mapping[str, Any]) -> None:
+    """What a run leaves: recipes that did not run, what it owes, where its plan was wrong, what took longest."""
+    here = session()
+    if event.get("unprocessed"):
+        here.say(f"  unprocessed: {', '.join(map(printable, event['unprocessed']))}")
+    for debt in event.get("owed") or ():
+        here.say(f"  owed: {printable(debt['action'])}, because of {printable(debt['because'])}; the next run does it")
+    if "plan" in event:
+        here.say(f"  mismatches with its plan {printable(event['plan'])}: {event['mismatches']}")
+    for each in event.get("mismatched") or ():
+        fields = f" otherwise in {', '.join(map(printable, each['fields']))}" if each.get("fields") else ""
+        planned = str(each["planned"]).replace("_", " ")
+        here.say(f"    {printable(each['name'])}: planned {planned}, was {printable(each['was'])}{fields}")
+    if event.get("slowest"):
         here.say("  slowest:")
-        for each in slowest:
-            here.say(f"    {each['seconds'] * 1000:8.1f} ms  {printable(each['name'])}")
+    for each in event.get("slowest") or ():
+        here.say(f"    {each['seconds'] * 1000:8.1f} ms  {printable(each['name'])}")
 
 
 def _event(event: Mapping[str, Any], everything: bool) -> None:

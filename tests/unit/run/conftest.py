@@ -81,7 +81,7 @@ class Kitchen:
             instance_id="i-1",
             stack="shop",
             event=values.pop("event", "execute_recipes"),
-            recipes=[recipe],
+            recipes=values.pop("recipes", [recipe]),
             trees=self.trees,
             attributes={"etc": str(self.etc), **values.pop("attributes", {})},
             **values,

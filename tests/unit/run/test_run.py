@@ -13,6 +13,7 @@ import pytest
 from cookline.host import paths
 from cookline.host.run import journal, owed
 from cookline.host.run.follow import close_dead
+from tests.unit.run.conftest import OWN_KINDS
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
@@ -307,3 +308,38 @@ def test_a_run_counts_where_its_plan_was_wrong(kitchen):
     assert finished["mismatches"] == 1
     assert finished["mismatched"] == [{"name": f"Note[{kitchen.etc}/spoilt]", "planned": "will_not", "was": "changed"}]
     assert "mismatches" not in end(kitchen.run()), "the plan was for the run before"
+
+
+FAILS_OWING = ONE_NOTE.rstrip(" ") + '        node.ensure(Note(node["etc"] + "/b", text="x", breaks="before"))\n'
+
+
+def test_recipes_after_a_failure_are_unprocessed(kitchen):
+    kitchen.cookbook("broken", {"recipes/default.py": "def recipe(node):\n    raise ValueError('no')\n"})
+    kitchen.cookbook("after", {"recipes/default.py": "def recipe(node): pass", "recipes/more.py": "def recipe(node): pass"})
+    kitchen.recipe(ONE_NOTE)
+    finished = end(kitchen.run(recipes=["shop", "broken", "after", "after::more"]))
+    assert finished["outcome"] == "failed" and finished["unprocessed"] == ["after", "after::more"]
+    assert "unprocessed" not in end(kitchen.run(recipes=["shop", "after"]))
+
+
+def test_what_is_owed_by_a_kind_that_is_gone_is_dropped_with_the_reason(kitchen):
+    kitchen.recipe(FAILS_OWING)
+    assert [debt["kind"] for debt in end(kitchen.run())["owed"]] == ["Tell"]
+    kitchen.cookbook("shop", {"recipes/default.py": "def recipe(node): pass"})
+    kitchen.cookbook("test", {"resources/kinds.py": OWN_KINDS.replace("class Tell", "class Told")})
+    events = kitchen.run()
+    (dropped,) = [event for event in events if event["kind"] == "action_finished"]
+    assert dropped["outcome"] == "skipped" and "its kind cannot be loaded" in dropped["reason"]
+    assert end(events)["outcome"] == "successful" and end(events)["owed"] == [] == owed.of_host()
+
+
+def test_what_a_run_without_the_cookbook_cannot_pay_stays_owed(kitchen):
+    kitchen.recipe(FAILS_OWING)
+    kitchen.run()
+    book = kitchen.trees.pop("cookbook:test")
+    kitchen.cookbook("other", {"recipes/default.py": "def recipe(node): pass"})
+    events = kitchen.run(recipe="other")
+    assert end(events)["outcome"] == "successful" and len(end(events)["owed"]) == 1
+    assert any("stays owed until a run has the cookbook 'test'" in str(event.get("text")) for event in events)
+    kitchen.trees["cookbook:test"] = book
+    assert end(kitchen.run(recipe="other"))["owed"] == [] and (kitchen.etc / "told").read_text() == "told\n"

@@ -56,7 +56,8 @@ def line_of(event: Mapping[str, Any]) -> str | None:
         text = f"{SYMBOLS[str(kind)]} {printable(event.get('name'))}" + (f"  {detail}" if detail else "")
         return text + (f"\n{indented(printable(event.get('error')))}" if event.get("error") else "")
     if kind == "action_finished":
-        return f"! {printable(event.get('action'))}" + (f"  {printable(event['error'])}" if event.get("error") else "")
+        said = event.get("error") or (f"not done: {event['reason']}" if event.get("reason") else "")
+        return f"! {printable(event.get('action'))}" + (f"  {printable(said)}" if said else "")
     if kind == "waiting":
         return f"... waits for {'the lock' if event.get('for') == 'lock' else 'dpkg'}, held by {printable(event.get('holder'))}"
     if kind == "log" and event.get("level") != "metric":
@@ -67,7 +68,8 @@ def line_of(event: Mapping[str, Any]) -> str | None:
         return rollout_line(event)
     if kind == "run_finished":
         reason = f": {printable(event.get('reason'))}" if event.get("reason") else ""
-        return f"  {printable(event.get('outcome'))}, {totals(event.get('totals') or {})}{reason}"
+        left = f"; unprocessed: {', '.join(map(printable, event['unprocessed']))}" if event.get("unprocessed") else ""
+        return f"  {printable(event.get('outcome'))}, {totals(event.get('totals') or {})}{reason}{left}"
     return None
 
 

@@ -20,6 +20,9 @@ class Restart(Action):
     unit: str
     timeout: Optional[float] = field(default=None, kw_only=True)
 
+    def gone(self, host: System) -> str:
+        return _without_unit(host, self.unit)
+
     def perform(self, host: System) -> None:
         units.systemctl(host, "restart", units.full_name(self.unit), timeout=self.timeout)
 
@@ -33,6 +36,9 @@ class Reload(Action):
 
     unit: str
     timeout: Optional[float] = field(default=None, kw_only=True)
+
+    def gone(self, host: System) -> str:
+        return _without_unit(host, self.unit)
 
     def perform(self, host: System) -> None:
         units.systemctl(host, "reload-or-restart", units.full_name(self.unit), timeout=self.timeout)
@@ -87,3 +93,8 @@ class Notify(Action):
         spool = Spool(paths.SPOOL, settings.spool_bytes, settings.instance_id)
         if not spool.append("log", {"level": self.level, "text": masked, "from": "recipe"}):
             host.on_tell(f"the agent's spool did not take the notification: {spool.failure}", "warning")
+
+
+def _without_unit(host: System, unit: str) -> str:
+    name = units.full_name(unit)
+    return "" if units.find(host, name) is not None else f"the unit {name} is gone"

@@ -55,6 +55,10 @@ class Action(Declared):
     def name(self) -> str:
         return f"{type(self).__name__}[{getattr(self, next(iter(self.__dataclass_fields__)))}]"
 
+    def gone(self, host: System) -> str:
+        """Why an action that an earlier run owes cannot be done any more, as its unit was removed since; else empty."""
+        return ""
+
     def perform(self, host: System) -> None:
         raise ResourceUsageError(f"{type(self).__name__} does not define perform(self, host): what is done")
 

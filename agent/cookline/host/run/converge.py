@@ -11,7 +11,7 @@ from cookline.host import paths
 from cookline.host.facts import brief
 from cookline.host.run import journal as journals
 from cookline.host.run import lock, origin, owed, resume, scratch, snapshots
-from cookline.host.run.cookbooks import Cookbooks
+from cookline.host.run.cookbooks import Cookbooks, split
 from cookline.host.run.engine import Cancelled, Engine, Rebooting, Stopped
 from cookline.host.run.follow import close_dead
 from cookline.host.run.guard import PlanGuard
@@ -92,6 +92,9 @@ def _attempt(request: RunRequest, book: journals.Journal, attempt: resume.Attemp
         end.update(outcome="failed", reason=text.split("\n")[0], error=text)
     end["owed"] = list(engine.owed.values()) if engine and request.apply else carried
     end["totals"] = _totals(engine.totals, attempt) if engine else {}
+    if end["outcome"] == "failed":
+        ran = engine.recipes if engine else []
+        end["unprocessed"] = [recipe for recipe in request.recipes if "::".join(split(recipe)) not in ran]
     if engine is not None:
         end["slowest"] = engine.slowest()
         end["steps"] = engine.system.steps

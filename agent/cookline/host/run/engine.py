@@ -11,7 +11,7 @@ from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
 from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
 from cookline.host.run import origin, owed
-from cookline.host.run.cookbooks import Cookbooks, split
+from cookline.host.run.cookbooks import PACKAGE, Cookbooks, split
 from cookline.host.run.guards import skip_reason
 from cookline.host.run.journal import Journal
 from cookline.host.run.masking import MASK
@@ -312,8 +312,18 @@ class Engine:
 
     def pay_all(self) -> None:
         """Do what is owed, in the order in which it was promised. A failed action stays owed and ends the run."""
-        for name in list(self.owed):
-            self._pay(name)
+        for name, debt in list(self.owed.items()):
+            cookbook = self._missing_cookbook(debt)
+            if cookbook:
+                self.log(f"{name} stays owed until a run has the cookbook {cookbook!r}", "warning")
+            else:
+                self._pay(name)
+
+    def _missing_cookbook(self, debt: owed.Debt) -> str:
+        """The cookbook that an earlier run had and that defines the action, where this run does without."""
+        package, _, module = str(debt["module"]).partition(".")
+        cookbook = module.split(".")[0]
+        return cookbook if package == PACKAGE and cookbook not in self.cookbooks.directories else ""
 
     def _pay(self, name: str) -> None:
         debt = self.owed[name]
@@ -321,7 +331,9 @@ class Engine:
         self.journal.write({"kind": "action_started", "action": name, "because": debt["because"], "run_owing": debt["run"]})
         event: Event = {"kind": "action_finished", "action": name, "outcome": "changed"}
         try:
-            owed.action_of(debt).perform(self.system)
+            reason = self._perform(debt)
+            if reason:
+                event.update(outcome="skipped", reason=reason)
         except Exception as error:
             event.update(outcome="failed", error=origin.describe(error))
             raise Stopped(f"{name} failed: {event['error']}") from error
@@ -330,6 +342,20 @@ class Engine:
         finally:
             event["seconds"] = round(time.monotonic() - started, 5)
             self.journal.write(event)
+
+    def _perform(self, debt: owed.Debt) -> str:
+        """Do what is owed; of an earlier run's debt whose unit or kind is gone since, why it is not done."""
+        earlier = debt["run"] != self.request.run
+        try:
+            action = owed.action_of(debt)
+        except owed.KindGone as error:
+            if not earlier:
+                raise
+            return error.message
+        reason = action.gone(self.system) if earlier else ""
+        if not reason:
+            action.perform(self.system)
+        return reason
 
     # -- what a recipe says by the way -------------------------------------------------------------------------------
 

@@ -12,6 +12,11 @@ from cookline.errors import CookbookError
 from cookline.host.resources.base import Action
 from cookline.host.run import journal
 
+
+class KindGone(CookbookError):
+    """No cookbook of this run defines the action's kind any more."""
+
+
 Debt = Dict[str, Any]  # {"action": "Restart[nginx]", "module", "kind", "fields", "because": "Template[..]", "run"}
 
 
@@ -29,11 +34,11 @@ def debt(action: Action, because: str, run: str) -> Debt:
 
 
 def action_of(owed: Debt) -> Action:
-    """The action again. Raises CookbookError when the cookbook that defined it is gone."""
+    """The action again. Raises KindGone when the cookbook that defined it is gone."""
     try:
         kind = getattr(importlib.import_module(owed["module"]), owed["kind"])
     except (ImportError, AttributeError) as error:
-        raise CookbookError(f"{owed['action']} is owed by run {owed['run']}, but its kind cannot be loaded: {error}") from None
+        raise KindGone(f"{owed['action']} is owed by run {owed['run']}, but its kind cannot be loaded: {error}") from None
     action = kind(**owed["fields"])
     assert isinstance(action, Action)
     return action
