@@ -94,6 +94,7 @@ class Directory(Resource):
             host.remove(self.path)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """Mode and owner come back, and a directory that was made goes when it is empty; what was removed with it does not."""
         before = host.status(self.path)
         if before is None:
             return Directory(self.path, exists=False)

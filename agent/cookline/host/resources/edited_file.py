@@ -79,6 +79,7 @@ class EditedFile(Resource):
         restore_context(host, self.path)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The file comes back as it was: content, mode, owner and group."""
         return path_as_it_is(host, host.real_path(self.path))
 
     def diff(self, host: System, changes: Changes) -> Optional[str]:

@@ -30,6 +30,7 @@ class FileBacked(Resource):
         return self.file().diff(host, changes)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The file comes back as it was, or goes when it was not there."""
         return self.file().inverse(host, changes)
 
     def below(self) -> Optional[str]:

@@ -71,6 +71,7 @@ class Group(Resource):
             host.run(["gpasswd", "--members", ",".join(self.members), self.group])
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """A group that was made goes; number and members come back."""
         old = accounts.groups(host).get(self.group)
         if old is None:
             return Group(self.group, exists=False)

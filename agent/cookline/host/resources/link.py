@@ -60,6 +60,7 @@ class Link(Resource):
             host.make_link(self.path, self.to)
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """What stood there comes back: another aim, or nothing."""
         return path_as_it_is(host, self.path)
 
     def below(self) -> Optional[str]:

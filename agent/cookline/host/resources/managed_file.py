@@ -130,6 +130,7 @@ class ManagedFile(Resource):
         return unified_diff(self.path, host.read(self.path) or b"", self.content_bytes())
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """The file comes back as it was, or goes when it was not there; one of more than 10 MiB does not come back."""
         return path_as_it_is(host, host.real_path(self.path) if self.exists else self.path)
 
     def below(self) -> Optional[str]:

@@ -91,6 +91,7 @@ class Service(Resource):
             self._systemctl(host, "mask")
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
+        """It runs, starts at boot and is masked as before."""
         return Service(self.unit, **{name: before for name, (before, _) in changes.items()})
 
     def predict(self, host: Overlay, changes: Changes) -> None:
