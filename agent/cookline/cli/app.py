@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import traceback
@@ -167,7 +168,11 @@ def _usage_hint(error: Any, session: Session) -> None:
 
 
 def _unexpected(error: Exception, session: Session) -> int:
-    """A defect of ours: one line for the user, the traceback in a file (or on the terminal with COOKLINE_DEBUG=1)."""
+    """A full disk, or a defect of ours: one line for the user, the traceback in a file (COOKLINE_DEBUG=1: on the terminal)."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or session.directory
+        session.warn(f"cookline: the disk of {place} is full\n  make room there: df -h {place}")
+        return EXIT_FAILED
     text = "".join(traceback.format_exception(error))
     if os.environ.get("COOKLINE_DEBUG"):
         session.warn(text)

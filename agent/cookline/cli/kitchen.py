@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -204,7 +205,8 @@ def _go(patterns: Sequence[str] | None, phase: str, as_json: bool, *, junit: Pat
 
 @contextlib.contextmanager
 def _telling_what_stays(cases: Sequence[Case]) -> Iterator[None]:
-    """After Ctrl-C: nothing goes on by itself, and what was made is there still."""
+    """After Ctrl-C, or what a CI server sends: nothing goes on by itself, and what was made is there still."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     except KeyboardInterrupt:
@@ -212,6 +214,9 @@ def _telling_what_stays(cases: Sequence[Case]) -> Iterator[None]:
         if staying:
             session().warn(f"{', '.join(staying)} may be half done: go on with it, or `cookline kitchen destroy`")
         raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(results: Sequence[Result], as_json: bool, junit: Path | None) -> None:

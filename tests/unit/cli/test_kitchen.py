@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from cookline.errors import EXIT_OK, EXIT_USAGE
+from cookline.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from cookline.kitchen.record import Records
 from tests.unit.cli.conftest import Run
 
@@ -72,3 +73,14 @@ def test_logs_show_the_differences_of_a_host_that_is_gone(command: Run, tmp_path
     code, out, _ = command("kitchen", "logs", "web")
     assert (code, out.splitlines()[0].split()) == (EXIT_OK, ["0.00", "converge"])
     assert out.splitlines()[1].endswith("+ File[/etc/web]") and out.splitlines()[2].strip() == "+one"
+
+
+def test_a_full_disk_is_told_as_one(command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("kitchen", "init", "web")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    code, _, errors = command("kitchen", "converge", "web-debian-12")
+    assert (code, f"the disk of {tmp_path / '.cookline'} is full" in errors) == (EXIT_FAILED, True)
