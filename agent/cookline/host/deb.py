@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import unquote
 
 from cookline.host.system import System
@@ -16,6 +16,7 @@ REMOVED = re.compile(r"^(?:Remv|Purg) (\S+) ", re.MULTILINE)
 # drwxr-xr-x root/root 0 2024-01-01 00:00 ./etc/nginx/
 ENTRY = re.compile(r"^([-dlh])([rwxsStT-]{9}) \S+ +\d+ \S+ \S+ \.(/.*?)(?: (?:->|link to) (.*))?$", re.MULTILINE)
 KINDS = {"-": "file", "d": "directory", "l": "link", "h": "file"}
+SYSUSERS = "/usr/lib/sysusers.d/"
 CACHE = "/var/cache/apt/archives"
 INFO = "/var/lib/dpkg/info"
 UNITS = re.compile(r"(?:/usr)?/lib/systemd/system/([^/]+\.(?:service|socket|timer|path|mount|target|slice))")
@@ -57,11 +58,13 @@ def entries(host: System, archive: str) -> Dict[str, Any]:
     }
 
 
-def scripts(host: System, archive: str) -> str:
-    """The scripts that run when a package is installed, and its list of accounts for systemd-sysusers."""
+def scripts(host: System, archive: str, paths: Collection[str]) -> str:
+    """The scripts that run when a package with these paths is installed, and its list of accounts for systemd-sysusers."""
     control = f"dpkg-deb --ctrl-tarfile {shlex.quote(archive)} | tar -xO --wildcards './p*inst' 2>/dev/null"
-    accounts = f"dpkg-deb --fsys-tarfile {shlex.quote(archive)} | tar -xO --wildcards './usr/lib/sysusers.d/*' 2>/dev/null"
-    return host.query(f"{control}; {accounts}", timeout=60.0).stdout
+    accounts = f"dpkg-deb --fsys-tarfile {shlex.quote(archive)} | tar -xO --wildcards '.{SYSUSERS}*' 2>/dev/null"
+    # to unpack a package for what it does not hold costs seconds: libllvm has 26 MB
+    listed = any(path.startswith(SYSUSERS) for path in paths)
+    return host.query(f"{control}; {accounts}" if listed else control, timeout=60.0).stdout
 
 
 def files(host: System, name: str) -> Tuple[List[str], List[str]]:

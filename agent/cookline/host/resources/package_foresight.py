@@ -25,12 +25,13 @@ def installs(host: Overlay, names: Sequence[str], version: Optional[str], *, rec
     for name, number in versions.items():
         fields = {"name": name, "version": number, "architecture": architectures.get(name, "all")}
         _set_stanza(host, name, STANZA.format(held="install", **fields))
-    archives = [each.archive for each in coming.values() if each.archive is not None]
+    texts = []
     for each in coming.values():
         if each.archive is not None:
-            host.bring(each.name, deb.entries(host, each.archive))
-    complete = archives and len(archives) == len(coming)
-    return "\n".join(deb.scripts(host, archive) for archive in archives) if complete else None
+            entries = deb.entries(host, each.archive)
+            host.bring(each.name, entries)
+            texts.append(deb.scripts(host, each.archive, entries))
+    return "\n".join(texts) if texts and len(texts) == len(coming) else None
 
 
 def removes(host: Overlay, names: Sequence[str], *, purge: bool) -> None:
