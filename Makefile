@@ -1,5 +1,5 @@
 # demo  boots four hosts, builds the shop stack on them, deploys, reconfigures, measures    test  every test, on real hosts
-# demo-down  ends the demo     check  ruff and mypy     bench  the benchmarks, beside OpenSSH
+# demo-down  ends the demo     check  ruff and mypy     bench  the benchmarks, beside OpenSSH and other tools
 # soak  all of what `make test` takes samples of
 VENV := .venv
 PYTHON := $(VENV)/bin/python

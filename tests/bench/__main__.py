@@ -21,4 +21,5 @@ if __name__ == "__main__":
     if chosen and chosen not in BENCHMARKS:
         sys.exit(f"there is no benchmark {chosen!r}; choose of: {', '.join(BENCHMARKS)}")
     for name in [chosen] if chosen else BENCHMARKS:
+        print(f"-- {name}", flush=True)
         BENCHMARKS[name](words)
