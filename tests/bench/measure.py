@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import time
@@ -48,6 +49,13 @@ def hosts_cpu_seconds(host: LabHost) -> float:
         if (directory / "cpu.stat").exists():
             return int((directory / "cpu.stat").read_text().split()[1]) / 1e6
     return 0.0
+
+
+def busy_cpu_seconds() -> float:
+    """CPU that all processes of this machine have used."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, interrupts, soft, *_ = map(int, file.readline().split()[1:])
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_megabytes() -> float:
