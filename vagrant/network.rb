@@ -65,10 +65,13 @@ class Cookline::Network
 
   private
 
+  # While there are machines they keep the range that they were made with.
   def subnet
-    @subnet ||= IPAddr.new(@wanted || recorded["subnet"] || free)
-  rescue IPAddr::Error => error
-    raise Cookline::Error, "NETWORK is no range of addresses such as 10.77.3.0/24: #{error.message}"
+    @subnet ||= IPAddr.new(recorded["subnet"] || @wanted || free).tap do |range|
+      raise Cookline::Error, "NETWORK=#{@wanted} is too small: it is a range such as 10.77.3.0/24" if range.prefix > 24
+    end
+  rescue IPAddr::Error
+    raise Cookline::Error, "NETWORK=#{@wanted} is no range of addresses such as 10.77.3.0/24"
   end
 
   # Beginning at one that the folder picks: two folders seldom ask for the same.

@@ -94,6 +94,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def test_a_machine_that_cannot_come_up_says_why_and_leaves_nothing(project: Path, home: Path, tmp_path: Path) -> None:
+    nowhere = Vagrant(project / "vagrant", tmp_path / "another-home")
+    done = nowhere.run("up", "lb1")
+    assert done.returncode == 1 and "vagrant/build-box.sh debian-12` builds it" in done.stdout, done.stdout
+    vagrant = Vagrant(project / "vagrant", home)
+    for network, complaint in (("127.0.0.0/24", "would hide the address of lo"), ("10.77.3.0", "is too small")):
+        done = vagrant.run("up", "lb1", NETWORK=network)
+        assert done.returncode == 1 and complaint in done.stdout, done.stdout
+    assert vagrant.containers() == [] and not (vagrant.folder / ".vagrant/cookline/network.json").exists()
+
+
 @pytest.mark.timeout(1200)
 def test_three_machines_from_nothing_to_nothing(project: Path, home: Path) -> None:
     vagrant = Vagrant(project / "vagrant", home)
