@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import textwrap
@@ -19,6 +20,9 @@ from tests.e2e.vagrant import ROOT, Vagrant, left_behind, require_lxc, require_v
 
 # What the recipes of the three machines install. A box with just these is built once, and kept.
 PACKAGES = "haproxy python3-psycopg2"
+
+# whatever else there is on this machine
+LXC = {"VAGRANT_DEFAULT_PROVIDER": "lxc"}
 
 # One test worker has the machines: together with the box that they share it is the longest of all tests.
 pytestmark = pytest.mark.xdist_group("vagrant")
@@ -84,6 +88,31 @@ def test_the_provisioner_checks_its_settings(cheap: Vagrant) -> None:
         assert complaint in done.stdout
 
 
+AS_VIRTUALBOX = """
+require "json"
+require "vagrant"
+environment = Vagrant::Environment.new(cwd: ARGV[0])
+config = environment.vagrantfile.machine_config(:app1, :virtualbox, environment.boxes, nil, false)[:config]
+machine = config.vm.get_provider_config(:virtualbox)
+network = config.vm.networks.find { |kind, _| kind == :private_network }.last
+unknown = machine.instance_variable_get(:@__invalid_methods).to_a
+changes = machine.customizations.map(&:last)
+puts JSON.generate(box: config.vm.box, ip: network[:ip], clone: machine.linked_clone, changes: changes, unknown: unknown)
+"""
+
+
+def test_a_virtual_machine_has_its_size_and_its_address(cheap: Vagrant) -> None:
+    """VirtualBox itself is not needed for it."""
+    found = json.loads(cheap.good("-e", AS_VIRTUALBOX, str(cheap.folder), program="ruby").splitlines()[-1])
+    assert found == {
+        "box": "debian/bookworm64",
+        "ip": "192.168.56.12",
+        "clone": True,
+        "changes": [["modifyvm", "id", "--memory", "512"], ["modifyvm", "id", "--cpus", 1]],
+        "unknown": [],
+    }
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A VAGRANT_HOME with the box, which is built where this machine does not have it yet (a minute)."""
@@ -95,10 +124,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_machine_that_cannot_come_up_says_why_and_leaves_nothing(project: Path, home: Path, tmp_path: Path) -> None:
-    nowhere = Vagrant(project / "vagrant", tmp_path / "another-home")
+    nowhere = Vagrant(project / "vagrant", tmp_path / "another-home", LXC)
     done = nowhere.run("up", "lb1")
     assert done.returncode == 1 and "vagrant/build-box.sh debian-12` builds it" in done.stdout, done.stdout
-    vagrant = Vagrant(project / "vagrant", home)
+    vagrant = Vagrant(project / "vagrant", home, LXC)
     for network, complaint in (("127.0.0.0/24", "would hide the address of lo"), ("10.77.3.0", "is too small")):
         done = vagrant.run("up", "lb1", NETWORK=network)
         assert done.returncode == 1 and complaint in done.stdout, done.stdout
@@ -107,7 +136,7 @@ def test_a_machine_that_cannot_come_up_says_why_and_leaves_nothing(project: Path
 
 @pytest.mark.timeout(1200)
 def test_three_machines_from_nothing_to_nothing(project: Path, home: Path) -> None:
-    vagrant = Vagrant(project / "vagrant", home)
+    vagrant = Vagrant(project / "vagrant", home, LXC)
     needed = needed_addresses()
     try:
         shop_comes_up(vagrant, project)
