@@ -11,7 +11,7 @@ from cookline.host.resources.base import Action, Resource
 from cookline.host.resources.declared import MISSING, Declared, Field
 
 # Where the text of a kind leaves fields to that of its base.
-COLUMN = 16
+COLUMN = 20
 LEFT_TO = "All other fields are ManagedFile's"
 COMMON = ("only_if", "not_if", "retries", "retry_delay", "ignore_failure", "sensitive", "timeout")
 

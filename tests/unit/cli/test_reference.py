@@ -32,7 +32,7 @@ def test_every_public_kind_has_a_page_with_its_fields_and_an_example() -> None:
 
 def test_a_page_has_the_fields_that_authors_give_and_no_others() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", reference.page(cookline.Template), re.MULTILINE))
-    assert rows == {"path", "source", "values", "mode", "owner", "group", "verify", "backup", "exists"}
+    assert rows == {"path", "source", "values", "mode", "owner", "group", "verify", "backup", "create_if_missing", "exists"}
     assert "four octal digits" in reference.page(cookline.Template)
     for kind, field in (
         ("AptRepository", "key"),

@@ -114,7 +114,7 @@ def build(
         recipes=recipes,
         attributes=resolver.resolve(attributes),
         snapshot=snapshots.of_run(revision, run, instance, apps, resolver, rollback=command.kind == "rollback"),
-        trees=dict(revision.trees_for([recipe for recipe in recipes if recipe not in BUILT_IN], apps)),
+        trees=_trees(revision, recipes, apps, command),
         revision=command.revision or 0,
         apply=run.apply,
         lock_wait=command.lock_wait,
@@ -126,6 +126,13 @@ def build(
         verbose=command.verbose,
         undo=command.undo,
     )
+
+
+def _trees(revision: Revision, recipes: list[str], apps: list[str], command: Command) -> dict[str, str]:
+    """What the recipes need; to undo a run, every cookbook, as kinds of its own may have changed something."""
+    if command.undo is not None:
+        return {key: tree for key, tree in revision.trees.items() if key.startswith("cookbook:")}
+    return dict(revision.trees_for([recipe for recipe in recipes if recipe not in BUILT_IN], apps))
 
 
 def layer_id(stack_id: str, layer: str) -> str:

@@ -17,7 +17,7 @@ class CookbookFile(ManagedFile):
     """A file copied as it is out of `files/` of this cookbook, or of another as "cookbook:name".
 
     source      name below `files/`; by default the last part of the path
-    All other fields are ManagedFile's: mode, owner, group, verify, backup, exists.
+    All other fields are ManagedFile's: mode, owner, group, verify, backup, create_if_missing, exists.
 
     >>> CookbookFile("/etc/nginx/mime.types", mode="0644")
     CookbookFile('/etc/nginx/mime.types', mode='0644', source='mime.types')

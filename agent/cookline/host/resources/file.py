@@ -13,7 +13,7 @@ class File(ManagedFile):
     """A regular file. It is written beside its place, synced, owned, verified and then renamed: whole or not at all.
 
     content     text (UTF-8) or bytes; None manages only that the file is there, its mode and owner
-    All other fields are ManagedFile's: mode, owner, group, verify, backup, exists.
+    All other fields are ManagedFile's: mode, owner, group, verify, backup, create_if_missing, exists.
 
     >>> File("/etc/motd", "Welcome\\n", mode="0644")
     File('/etc/motd', mode='0644', content='Welcome\\n')

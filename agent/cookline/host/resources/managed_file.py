@@ -33,6 +33,7 @@ class ManagedFile(Resource):
     verify          a command, or several, run on the staged file `%{path}` before it takes its place; if one fails, nothing
                     has changed
     backup          keep the last five contents below /var/lib/cookline/backups
+    create_if_missing   True gives the content to a new file only: what stands there later is the host's own
     exists          False removes the file
     content_sha256  filled in from the content
     """
@@ -43,6 +44,7 @@ class ManagedFile(Resource):
     group: Owner = field(default=None, kw_only=True)
     verify: Any = field(default=(), kw_only=True)
     backup: bool = field(default=True, kw_only=True)
+    create_if_missing: bool = field(default=False, kw_only=True)
     exists: bool = field(default=True, kw_only=True)
     content_sha256: Optional[str] = field(default=None, kw_only=True, repr=False)
 
@@ -70,7 +72,8 @@ class ManagedFile(Resource):
             return {"exists": True, "kind": status.kind}
         state: State = {"exists": True, **read_ownership(self, host, status)}
         if self.content_sha256 is not None:
-            state["content"] = content_hash(host.read(self.path) or b"")
+            kept = self.create_if_missing
+            state["content"] = self.content_sha256 if kept else content_hash(host.read(self.path) or b"")
         if state != self.desired():
             check_names(self, host)
         return state
@@ -141,7 +144,7 @@ class ManagedFile(Resource):
 
     def declaration(self) -> Dict[str, Any]:
         """The content stands as its hash; what it was made of stays out of the inventory."""
-        names = ("path", "mode", "owner", "group", "exists", "content_sha256", "sensitive")
+        names = ("path", "mode", "owner", "group", "create_if_missing", "exists", "content_sha256", "sensitive")
         return {name: getattr(self, name) for name in names}
 
     @classmethod

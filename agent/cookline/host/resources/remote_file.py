@@ -32,8 +32,9 @@ class RemoteFile(ManagedFile):
     max_bytes   larger ones are refused; 4 GiB
     ca          path of a file with the certificates to trust; the system's by default
     proxy       http://HOST:PORT; the proxy variables of the environment are not read
-    All other fields are ManagedFile's: mode, owner, group, verify, backup, exists. `timeout` is how long a server may be
-    silent.
+    All other fields are ManagedFile's: mode, owner, group, verify, backup, create_if_missing, exists.
+
+    `timeout` is how long a server may be silent.
 
     A download that was cut off goes on where it ended, also in the next run. A redirect from https to http is not followed.
     The drift timer asks no server: it looks whether the file is what was fetched.
@@ -73,7 +74,7 @@ class RemoteFile(ManagedFile):
     def current(self, host: System) -> State:
         state = super().current(host)
         if self.sha256 is None and self.exists and state.get("exists") and "kind" not in state:
-            state["content"] = self._compared(host)
+            state["content"] = SERVED if self.create_if_missing else self._compared(host)
         return state
 
     def _compared(self, host: System) -> str:
@@ -160,7 +161,7 @@ class RemoteFile(ManagedFile):
         return None
 
     def declaration(self) -> Dict[str, Any]:
-        names = ("path", "mode", "owner", "group", "exists", "sha256", "sensitive")
+        names = ("path", "mode", "owner", "group", "create_if_missing", "exists", "sha256", "sensitive")
         return {**{name: getattr(self, name) for name in names}, "url": list(self.url)}
 
     @classmethod

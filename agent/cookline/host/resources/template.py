@@ -18,7 +18,7 @@ class Template(ManagedFile):
 
     source      name below `templates/`; by default the last part of the path with ".j2"
     values      names that the template sees beside `node`
-    All other fields are ManagedFile's: mode, owner, group, verify, backup, exists.
+    All other fields are ManagedFile's: mode, owner, group, verify, backup, create_if_missing, exists.
 
     It is rendered only when an input changed: its hash is kept on the host between runs.
 
