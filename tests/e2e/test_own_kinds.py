@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 from tests.e2e.test_plans import MakeProject, change, project  # noqa: F401  # the fixture
 from tests.lab.hosts import LabHost
@@ -91,3 +92,7 @@ def test_a_kind_of_a_cookbook_is_planned_run_looked_after_and_undone(host: LabHo
     wrong = shop.cookline("configure", "test")
     assert wrong.status == 1 and "Site: port must be a whole number, not '80'" in wrong.err
     assert "cookbooks/test/recipes/configure.py:6" in wrong.err and "resources/declared" not in wrong.err
+    debugged = subprocess.run(
+        shop.command("--debug", "configure", "test"), cwd=shop.folder, env=shop.environment, capture_output=True
+    )
+    assert b"Traceback" in debugged.stderr and b"resources/declared" in debugged.stderr

@@ -12,6 +12,7 @@ import typer
 
 from cookline.cli.overview import Overview
 from cookline.cli.session import Session, enter
+from cookline.cli.session import session as current_session
 from cookline.cli.values import spare_pydantic
 from cookline.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CooklineError, UsageError
 
@@ -120,11 +121,16 @@ def parameters(arguments: list[str], session: Session) -> dict[str, Any]:
 def _cookline(
     version: bool = typer.Option(False, "--version", help="Show the version and exit."),
     no_server: bool = typer.Option(False, "--no-server", help="Work in this process even if a server is running."),
+    debug: bool = typer.Option(False, "--debug", help="Show errors of recipes and of cookline with every frame."),
 ) -> None:
     """The OpsWorks that a team can run itself: stacks, layers and lifecycle events, recipes in Python, runs over SSH.
 
     Start with `cookline init`, then `cookline push stacks/NAME.yml`, `cookline plan NAME setup`, `cookline setup NAME`.
     """
+    if debug:
+        from cookline.host.run import origin
+
+        current_session().debug = origin.frames = True
     if version:
         from importlib.metadata import version as installed
 
@@ -174,7 +180,7 @@ def _unexpected(error: Exception, session: Session) -> int:
         session.warn(f"cookline: the disk of {place} is full\n  make room there: df -h {place}")
         return EXIT_FAILED
     text = "".join(traceback.format_exception(error))
-    if os.environ.get("COOKLINE_DEBUG"):
+    if os.environ.get("COOKLINE_DEBUG") or session.debug:
         session.warn(text)
         return EXIT_FAILED
     log = session.directory / "debug.log"

@@ -36,6 +36,7 @@ def carry_out(kind: str, stack: str, as_json: bool, **options: Any) -> None:
     values["attributes"] = attributes_of(values.get("attributes"))
     values["apps"] = tuple(values.get("apps") or ())
     values["rollout"] = rollout_of(values)
+    values.setdefault("verbose", session().debug)
     command = Command(kind=kind, stack=stack, initiated_by=session().asked_by, **values)
     show_until_done(lambda here: here.dispatcher.begin(command), as_json, plan=kind == "plan")
 

@@ -79,6 +79,8 @@ class Session:
         self.directory = Path(os.environ.get("COOKLINE_DIRECTORY") or self.cwd / ".cookline")
         self._store, self._dispatcher = store, dispatcher
         self._owned: list[Any] = []
+        # --debug: errors come with every frame
+        self.debug = False
         self.interrupts = 0
         # this process ends with the command: nothing is taken down in order, which would cost up to a second
         self.leaving = False

@@ -25,6 +25,7 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None, at
     """Run the request and journal it; every path ends in one `run_finished`, or in a reboot after which the run goes on."""
     os.umask(0o022)
     os.chdir("/")
+    origin.frames = request.verbose
     book = journals.Journal(directory, Masker(request.secrets), wake)
     if attempt is not None:
         book.go_on()

@@ -10,6 +10,8 @@ from typing import Dict, Mapping, NamedTuple, Optional
 # tree directory -> what its author calls it ("cookbooks/nginx"); filled when cookbooks are loaded
 _trees: Dict[str, str] = {}
 _authored: Dict[str, Optional[str]] = {}
+# True with --debug: errors come with every frame, ours too.
+frames = False
 
 
 def register(directory: str, name: str) -> None:
@@ -100,10 +102,19 @@ def _said(error: BaseException) -> str:
 
 
 def describe(error: BaseException, called_at: Optional[Place] = None) -> str:
-    """What an author is told of an exception: its sentence and their own lines, nothing of ours.
+    """What an author is told of an exception: its sentence and their own lines, nothing of ours unless `frames`.
 
     `called_at` is the line of the recipe that declared the resource, for errors that no author's code raised.
     """
+    text = _described(error, called_at)
+    if not frames:
+        return text
+    import traceback
+
+    return text + "\n" + "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+
+
+def _described(error: BaseException, called_at: Optional[Place]) -> str:
     from cookline.errors import CooklineError
 
     if isinstance(error, SyntaxError) and error.filename:
