@@ -75,6 +75,11 @@ class Mortal:
 
         database.transaction = transaction  # type: ignore[method-assign]
 
+    def die(self, successor: Path) -> None:
+        """Leave what is on disk now to `successor`."""
+        with self.store.database._lock:
+            self._die(successor)
+
     def _die(self, successor: Path) -> None:
         self.dead = True
         for connection in self.connections:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
+import sys
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kitchen import KitchenMaker
+from mortal import Mortal, World
 
 from cookline.control.lifecycle.command import Command, Report
 from cookline.control.lifecycle.states import TRANSITIONS
@@ -100,3 +106,52 @@ def test_twenty_that_join_at_once_cost_each_at_most_two_configures(make_kitchen:
         ended = kitchen.store.runs.run(covered[2])
         assert ended.outcome in ("successful", "superseded")
         assert ended.outcome == "superseded" or (ended.snapshot or 0) >= int(covered[1])
+
+
+def test_what_waited_for_an_instance_when_the_controller_died_goes_on_in_any_order(
+    make_kitchen: KitchenMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes it up sees the last one first: that must not wait for the queue, and the queue not for it."""
+    make_kitchen({"app1": "app"}).close()
+    world, directory, successor = World(), tmp_path / ".cookline", tmp_path / "successor"
+    first = Mortal(directory, world)
+    first.dispatcher.dispatch(Command("setup", "shop"))
+    world.hosts.host("app1").seconds = 1.0
+    begun = [first.dispatcher.begin(Command("deploy", "shop")) for _ in range(3)]
+    database = sqlite3.connect(directory / "engine.db")
+    waiting = "SELECT count(*) FROM workflow_status WHERE status='ENQUEUED' AND queue_name='instances'"
+    until(lambda: database.execute(waiting).fetchone()[0] == 2)
+    database.close()
+    first.die(successor)
+    first.close()
+
+    second = Mortal(successor, world)
+    runs, claimed = second.store.runs, second.store.runs.claim
+    [last] = [run.id for run in runs.of_command(begun[-1])]
+
+    def claim(instance: str, run: str) -> bool:
+        """The last run's coordinator comes first: all others find the instance taken."""
+        begins = sys._getframe(1).f_code.co_name == "_begin"
+        return claimed(instance, run) if run == last or not begins else False
+
+    monkeypatch.setattr(runs, "claim", claim)
+    resumed = threading.Thread(target=second.dispatcher.resume, daemon=True)
+    resumed.start()
+    resumed.join(timeout=30)
+    stuck = resumed.is_alive()
+    if stuck:  # let them end all the same
+        runs.forget_claims()
+        with second.dispatcher.turns.turn("nobody", "none"):
+            pass
+        resumed.join(timeout=30)
+    assert not stuck, "they waited for each other"
+    ends = [(result.outcome, result.reason) for each in begun for result in second.dispatcher.report(each).results]
+    assert ends == [("successful", None)] * 3
+    second.close()
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -12,13 +12,13 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowHandle
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID, WorkflowHandle, WorkflowStatus
 
 from cookline.control.lifecycle.workflows import HOSTS_AT_ONCE, Signals, Work, coordinate
 from cookline.control.store.runs import Runs
@@ -49,6 +49,8 @@ class DurableEngine:
         self.work = work
         self.signals = Signals()
         self._runs = runs
+        # runs that the queue got from an earlier process, and will begin by itself
+        self._queued: frozenset[str] = frozenset()
         _current = self
         self._launch(directory / "engine.db")
 
@@ -76,7 +78,9 @@ class DurableEngine:
             DBOS.register_queue(TAKEN_OVER, worker_concurrency=2 * HOSTS_AT_ONCE, polling_interval_sec=POLL_SECONDS)
         for record in self._runs.unfinished():
             self._renew(record.id)
-        _take_over()
+        begun = DBOS.list_workflows(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False)
+        self._queued = frozenset(workflow.workflow_id for workflow in begun if workflow.queue_name == QUEUE)
+        _take_over(begun)
         self.forget(rounds=1)
 
     def start(self, command_id: str) -> None:
@@ -120,7 +124,8 @@ class DurableEngine:
 
     def _begin(self, run_id: str) -> WorkflowHandle[str]:
         instance = self.work.instance_of(run_id)
-        if self._runs.claim(instance, run_id):
+        # the claim is for what begins now: what waits for its turn in the queue behind another run would keep that one waiting
+        if run_id not in self._queued and self._runs.claim(instance, run_id):
             with SetWorkflowID(run_id):
                 return DBOS.start_workflow(_instance_run, run_id)
         with SetWorkflowID(run_id), SetEnqueueOptions(queue_partition_key=instance):
@@ -167,14 +172,14 @@ def _instance_run(run_id: str) -> str:
         engine.signals.fire(run_id)
 
 
-def _take_over() -> None:
+def _take_over(begun: Iterable[WorkflowStatus]) -> None:
     """Begin again what others have begun: whoever has the lock knows that they are dead.
 
     dbos itself takes up only what bears its own executor's name, after a second or more.
     """
     left: dict[str, list[str]] = {}
-    for workflow in DBOS.list_workflows(status="PENDING", load_input=False, load_output=False):
-        if workflow.executor_id != DBOS.executor_id:
+    for workflow in begun:
+        if workflow.status == "PENDING" and workflow.executor_id != DBOS.executor_id:
             left.setdefault(workflow.queue_name or TAKEN_OVER, []).append(workflow.workflow_id)
     for queue, workflows in left.items():
         DBOS.resume_workflows(workflows, queue_name=queue)
