@@ -134,7 +134,8 @@ class Trial:
         at_death = {path: self._read(path) for path in paths}
         end, events = self.converger.run(recipe=OWING)
         assert (end["outcome"], end["owed"]) == ("successful", []), (step, end, events)
-        self.eyes.look(self.case.look)
+        if not self.case.not_quiet:
+            self.eyes.look(self.case.look)
         assert self.disk.left_over() == []
         self.ends(self.again)
         assert self.converger.drift() == []

@@ -258,7 +258,7 @@ class Overlay(System):
             raise ResourceError(f"{path} does not exist")
         return node
 
-    def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
+    def make_directory(self, path: str, *, mode: str = "0755", uid: int = -1, gid: int = -1, parents: bool = False) -> None:
         parent = os.path.dirname(path)
         if parents and not self._is_directory(parent):
             self.make_directory(parent, parents=True)

@@ -261,13 +261,19 @@ class System(Foresight):
         with self.change("set the owner of", path):
             os.chown(path, uid, gid, follow_symlinks=False)
 
-    def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
+    def make_directory(self, path: str, *, mode: str = "0755", uid: int = -1, gid: int = -1, parents: bool = False) -> None:
+        """Make it whole: with its owner (-1 is root) and its rights from the first moment on. Its parents are 0755 root."""
         with self.change("make", path):
             if parents:
                 os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-            os.mkdir(path, 0o700)
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            staged = self.scratch(f"{os.path.dirname(path)}/.cookline-")
+            os.mkdir(staged, 0o700)
             self.step()
-            os.chmod(path, int(mode, 8))
+            os.chown(staged, uid, gid)
+            os.chmod(staged, int(mode, 8))
+            os.rename(staged, path)
 
     def make_link(self, path: str, target: str) -> None:
         """A symbolic link at `path`, replacing another link or file in one step."""

@@ -45,7 +45,7 @@ class AptRepository(Resource):
     exists          False removes the file, its key, and the lists that were read from it
 
     When it changes, its lists are read at once (`apt-get update` of this repository alone). If that fails, what stood there
-    before is put back, so that a bad key or address breaks no later package work.
+    before stays, so that a bad key or address breaks no later package work.
 
     >>> print(AptRepository("shop", "https://example.org/apt", "stable", key="/usr/share/keyrings/shop.gpg").text())
     # the repository shop, written by cookline
@@ -136,24 +136,36 @@ class AptRepository(Resource):
     def apply(self, host: System, changes: Changes) -> None:
         if host.status("/etc/apt") is None:
             raise ResourceError("this host has no apt", hint="see DnfRepository for the RHEL family")
-        files = [file for _, file in self._files()]
-        before = [(file.path, host.read(file.path)) for file in files]
-        self._write(host)
         if not self.exists:
             self._forget_lists(host)
-            return
+        elif "content" in changes or "key" in changes:
+            self._try_out(host)
+        self._write(host)
+        host.known.pop("apt-get update", None)
+
+    def _try_out(self, host: System) -> None:
+        """Read the lists, by a copy of the file in another place: the file itself says that they have been read."""
+        keys = [file for name, file in self._files() if name == "key"]
+        before = [(file.path, host.read(file.path)) for file in keys]
+        directory = host.scratch("/run/cookline-apt-")
+        host.make_directory(directory)
         try:
-            self._read_lists(host)
+            self._write(host, "key")
+            copy = f"{directory}/{self.repository}.sources"
+            host.write(copy, self.text().encode())
+            self._read_lists(host, copy)
         except RunError:
             for path, content in before:
                 host.remove(path) if content is None else host.write(path, content)
             raise
-        host.known.pop("apt-get update", None)
+        finally:
+            host.remove_tree(directory)
 
-    def _write(self, host: System) -> None:
+    def _write(self, host: System, *names: str) -> None:
+        """Make the files right, or those of these fields."""
         if self.exists and self.key_file and host.status(KEYRINGS) is None:
             host.make_directory(KEYRINGS)
-        for _, file in self._files():
+        for file in [file for name, file in self._files() if not names or name in names]:
             left = differences(file.current(host), file.desired())
             if left:
                 file.apply(host, left)
@@ -166,9 +178,9 @@ class AptRepository(Resource):
     def predict(self, host: Overlay, changes: Changes) -> None:
         self._write(host)
 
-    def _read_lists(self, host: System) -> None:
+    def _read_lists(self, host: System, sources: str) -> None:
         dpkg.wait_for_locks(host)
-        options = [f"Dir::Etc::sourcelist={SOURCES}/{self.repository}.sources", "Dir::Etc::sourceparts=-"]
+        options = [f"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=-"]
         options += ["APT::Get::List-Cleanup=0", "APT::Update::Error-Mode=any"]
         words = ["apt-get", "-q", *[word for option in options for word in ("-o", option)], "update"]
         answer = host.run(words, ok=None, timeout=self.timeout or 600.0)

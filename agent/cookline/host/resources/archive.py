@@ -195,8 +195,8 @@ class Archive(Resource):
     def _make_directory(self, host: System) -> None:
         status = host.status(host.real_path(self.path))
         if status is None:
-            host.make_directory(self.path, parents=True)
-            host.change_owner(self.path, *self._numbers(host))
+            uid, gid = self._numbers(host)
+            host.make_directory(self.path, uid=uid, gid=gid, parents=True)
         elif status.kind != "directory":
             raise ResourceError(f"{self.path} is a {status.kind}, not a directory", hint=f"remove it before {self.name}")
 

@@ -32,7 +32,7 @@ class DnfRepository(FileBacked):
     exists          False removes the file
 
     When it changes, its metadata are read at once (`dnf makecache` of this repository alone); if that fails, what stood there
-    before is put back.
+    before stays.
 
     >>> print(DnfRepository("shop", "https://example.org/rpm", gpgkey="https://example.org/key").text())
     # the repository shop, written by cookline
@@ -92,14 +92,20 @@ class DnfRepository(FileBacked):
     def apply(self, host: System, changes: Changes) -> None:
         if host.status(dnf.PROGRAM) is None:
             raise ResourceError("this host has no dnf", hint="see AptRepository for Debian and Ubuntu")
-        path = self.file().path
-        before = host.read(path)
+        if self.exists and self.enabled and host.apply and "content" in changes:
+            self._try_out(host)
         super().apply(host, changes)
-        if not self.exists or not self.enabled or host.apply is False:
-            return
+
+    def _try_out(self, host: System) -> None:
+        """Read the metadata, by a copy of the file in another place: the file itself says that they have been read."""
+        directory = host.scratch("/run/cookline-dnf-")
+        host.make_directory(directory)
         try:
-            dnf.check(dnf.run(host, ["makecache", f"--repo={self.repository}"], self.timeout))
+            host.write(f"{directory}/{self.repository}.repo", self.text().encode())
+            words = ["makecache", f"--repo={self.repository}", f"--setopt=reposdir={directory}"]
+            dnf.check(dnf.run(host, words, self.timeout))
         except RunError as error:
-            host.remove(path) if before is None else host.write(path, before)
             message = f"the repository {self.repository!r} cannot be read and is not used:\n{error.message}"
             raise ResourceError(message) from None
+        finally:
+            host.remove_tree(directory)

@@ -207,12 +207,18 @@ class Release(Resource):
                 os.rename(staged, path)
             self._before_switch(host, stamp)
             self._switch(host, stamp)
+            self._mark(host, path)
         except BaseException:
             host.remove_tree(staged)
             host.remove_tree(path)
             raise
         for old in [*abandoned, *[name for name in self.releases(host) if name not in abandoned][self.keep :]]:
             host.remove_tree(f"{self.directory}/releases/{old}")
+
+    def _mark(self, host: System, path: str) -> None:
+        """Last of all: a release without its mark, of a run that was killed, is deployed again, its hooks included."""
+        marker: Dict[str, Any] = {"artifact": self.desired()["artifact"], "app": self.app}
+        host.write(f"{path}/{MARKER}", json.dumps(marker).encode(), mode="0644")
 
     def _abandoned(self, host: System) -> List[str]:
         """Releases that were rolled back from."""
@@ -237,8 +243,7 @@ class Release(Resource):
         uid, gid = (-1 if each is None else each for each in uid_and_gid(host, self.owner, self.group))
         if host.status(f"{self.directory}/releases") is None:
             host.make_directory(f"{self.directory}/releases", parents=True)
-        host.make_directory(staged)
-        host.change_owner(staged, uid, gid)
+        host.make_directory(staged, uid=uid, gid=gid)
         archive.unpack(host, str(self.artifact), staged, uid=uid, gid=gid)
         for name in self.directories:
             self._make(host, staged, name, uid, gid)
@@ -247,8 +252,6 @@ class Release(Resource):
             self._make(host, staged, os.path.dirname(name), uid, gid)
             self._give_way(host, f"{staged}/{name}")
             host.make_link(f"{staged}/{name}", f"{self.directory}/shared/{target}")
-        marker: Dict[str, Any] = {"artifact": self.desired()["artifact"], "app": self.app}
-        host.write(f"{staged}/{MARKER}", json.dumps(marker).encode(), mode="0644")
 
     def _make(self, host: System, top: str, name: str, uid: int, gid: int) -> None:
         """A directory and its parents below `top`, owned as the release is."""
@@ -256,8 +259,7 @@ class Release(Resource):
         for part in name.split("/") if name else []:
             path = f"{path}/{part}"
             if host.status(path) is None:
-                host.make_directory(path)
-                host.change_owner(path, uid, gid)
+                host.make_directory(path, uid=uid, gid=gid)
 
     def _give_way(self, host: System, path: str) -> None:
         status = host.status(path)

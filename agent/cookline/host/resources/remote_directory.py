@@ -155,8 +155,8 @@ class RemoteDirectory(Resource):
         if path != self.path:
             self._make_directory(host, os.path.dirname(path))
         uid, gid = uid_and_gid(host, self.owner, self.group)
-        host.make_directory(path, mode=self.directory_mode, parents=path == self.path)
-        host.change_owner(path, -1 if uid is None else uid, -1 if gid is None else gid)
+        numbers = {"uid": -1 if uid is None else uid, "gid": -1 if gid is None else gid}
+        host.make_directory(path, mode=self.directory_mode, parents=path == self.path, **numbers)
 
     def _remove(self, host: System) -> None:
         if self.purge:

@@ -115,6 +115,8 @@ class RemoteFile(ManagedFile):
             source, digest = self._fetch(fetching)
         uid, gid = uid_and_gid(host, self.owner, self.group)
         check = self._verifier(host) if self.verify else None
+        host.on_scratch(fetching.partial)  # it has come whole: from here on nobody goes on with it
+        host.on_scratch(fetching.partial + ".json")
         with open(fetching.partial, "rb") as content:
             host.write(self.path, content, mode=self.mode, uid=uid, gid=gid, verify=check, backup=self.backup)
         restore_context(host, host.real_path(self.path))

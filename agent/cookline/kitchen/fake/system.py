@@ -184,7 +184,7 @@ class FakeSystem(System):
         node = self.nodes[path] = self.node(path) or Node("file")
         return node
 
-    def make_directory(self, path: str, *, mode: str = "0755", parents: bool = False) -> None:
+    def make_directory(self, path: str, *, mode: str = "0755", uid: int = -1, gid: int = -1, parents: bool = False) -> None:
         if parents:
             parts = path.split("/")
             for above in ("/".join(parts[:count]) for count in range(2, len(parts))):
