@@ -33,6 +33,7 @@ OWN = (
     "/run/utmp",
     "/run/mount/utab*",
     "/var/cache/*",
+    "/tmp/#*",  # files without a name
 )
 # What programs note of their work, which nobody wants back: package managers, account tools, systemd, debconf.
 NOTES = (

@@ -69,7 +69,7 @@ class Trial:
         """The changes that the plan announces; it makes none of them."""
         before = self.disk.stamps()
         end, (event,) = self.converger.run(apply=False)
-        assert end["outcome"] == "successful", end
+        assert end["outcome"] == "successful", end.get("error", end)
         assert self.disk.written(before) == [], "a plan writes nothing"
         if self.case.not_known:
             assert (event["kind"], self.case.not_known in event["reason"]) == ("cannot_know", True), event
@@ -201,6 +201,6 @@ class Trial:
 
     def ends(self, outcome: str, **changed: Any) -> Event:
         end, events = self.converger.run(**changed)
-        assert end["outcome"] == "successful", end
+        assert end["outcome"] == "successful", end.get("error", end)
         assert [event["kind"] for event in events] == [outcome], events
         return events[0]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # What Debian's useradd takes.
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?")
-OPTIONS = {"uid": "--uid", "group": "--gid", "shell": "--shell", "home": "--home-dir", "comment": "--comment"}
+# `useradd` and `usermod` have no long name in common for the home.
+OPTIONS = {"uid": "--uid", "group": "--gid", "shell": "--shell", "home": "-d", "comment": "--comment"}
 
 
 class User(Resource):
