@@ -41,7 +41,10 @@ class VagrantProvider:
         machines = [self.machines.asked(request) for request in requests]
         self.machines.keep(machines)
         self._each(machines, progress, "up", "--no-provision")
-        return self.status(requests)
+        hosts = self.status(requests)
+        for host in hosts:
+            progress(f"{host.name} is up at {host.address}")
+        return hosts
 
     def stop(self, names: Sequence[str], progress: Progress) -> None:
         self._each(self._known(names), progress, "halt")
