@@ -317,7 +317,7 @@ class Fleet(RuleBasedStateMachine):
 @pytest.mark.timeout(SOAK_SECONDS if SOAK else 240)
 def test_the_dispatcher_does_what_the_model_of_opsworks_does() -> None:
     if SOAK:
-        wanted = settings(deadline=None, max_examples=150, stateful_step_count=20, derandomize=False, print_blob=True)
+        wanted = settings(deadline=None, max_examples=60, stateful_step_count=20, derandomize=False, print_blob=True)
     else:
         wanted = settings(deadline=None, max_examples=8, stateful_step_count=12)
     run_state_machine_as_test(Fleet, settings=wanted)

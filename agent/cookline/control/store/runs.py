@@ -146,8 +146,11 @@ class Runs:
         return [_run(row) for row in rows]
 
     def begin(self, run_id: str, snapshot: int) -> bool:
-        """The run goes to its host now, with that snapshot unless it went there before; False when it has ended already."""
-        sql = "UPDATE runs SET started=coalesce(started, ?), snapshot=coalesce(snapshot, ?) WHERE id=? AND finished IS NULL"
+        """The run goes to its host now, with that snapshot; False when it has ended already.
+
+        One that goes there again after a crash may find that another has been there meanwhile: the host takes no older one.
+        """
+        sql = "UPDATE runs SET started=coalesce(started, ?), snapshot=? WHERE id=? AND finished IS NULL"
         return self._database.execute(sql, (time.time(), snapshot, run_id)) == 1
 
     def supersede(self, run_id: str, reason: str) -> bool:
