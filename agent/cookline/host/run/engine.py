@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
 from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
-from cookline.host.run import origin, owed
-from cookline.host.run.cookbooks import PACKAGE, Cookbooks, split
+from cookline.host.run import origin, owed, payment
+from cookline.host.run.cookbooks import Cookbooks, split
 from cookline.host.run.guards import skip_reason
 from cookline.host.run.journal import Journal
 from cookline.host.run.masking import MASK
 from cookline.host.run.node import Node, Outcome
 from cookline.host.run.pending import Pending, settle
+from cookline.host.run.recipe_scope import RecipeScope
 from cookline.host.run.scratch import Notes
 from cookline.host.run.templates import Templates
 from cookline.host.system import PlanWrite, System
@@ -313,49 +314,17 @@ class Engine:
     def pay_all(self) -> None:
         """Do what is owed, in the order in which it was promised. A failed action stays owed and ends the run."""
         for name, debt in list(self.owed.items()):
-            cookbook = self._missing_cookbook(debt)
+            cookbook = payment.missing_cookbook(debt, self.cookbooks)
             if cookbook:
                 self.log(f"{name} stays owed until a run has the cookbook {cookbook!r}", "warning")
             else:
                 self._pay(name)
 
-    def _missing_cookbook(self, debt: owed.Debt) -> str:
-        """The cookbook that an earlier run had and that defines the action, where this run does without."""
-        package, _, module = str(debt["module"]).partition(".")
-        cookbook = module.split(".")[0]
-        return cookbook if package == PACKAGE and cookbook not in self.cookbooks.directories else ""
-
     def _pay(self, name: str) -> None:
-        debt = self.owed[name]
-        started = time.monotonic()
-        self.journal.write({"kind": "action_started", "action": name, "because": debt["because"], "run_owing": debt["run"]})
-        event: Event = {"kind": "action_finished", "action": name, "outcome": "changed"}
-        try:
-            reason = self._perform(debt)
-            if reason:
-                event.update(outcome="skipped", reason=reason)
-        except Exception as error:
-            event.update(outcome="failed", error=origin.describe(error))
-            raise Stopped(f"{name} failed: {event['error']}") from error
-        else:
-            del self.owed[name]
-        finally:
-            event["seconds"] = round(time.monotonic() - started, 5)
-            self.journal.write(event)
-
-    def _perform(self, debt: owed.Debt) -> str:
-        """Do what is owed; of an earlier run's debt whose unit or kind is gone since, why it is not done."""
-        earlier = debt["run"] != self.request.run
-        try:
-            action = owed.action_of(debt)
-        except owed.KindGone as error:
-            if not earlier:
-                raise
-            return error.message
-        reason = action.gone(self.system) if earlier else ""
-        if not reason:
-            action.perform(self.system)
-        return reason
+        error = payment.pay(self.owed[name], self.journal, self.system, self.request.run)
+        if error is not None:
+            raise Stopped(f"{name} failed: {origin.describe(error)}") from error
+        del self.owed[name]
 
     # -- what a recipe says by the way -------------------------------------------------------------------------------
 
@@ -392,31 +361,6 @@ def _overlay(on_wait: Callable[[str, str], None]) -> System:
     from cookline.host.overlay import Overlay
 
     return Overlay(on_wait)
-
-
-class RecipeScope:
-    """The surroundings that a resource is bound in: the cookbook of the recipe that declares it."""
-
-    def __init__(self, engine: Engine, cookbook: str) -> None:
-        self.node = engine.node
-        self._engine = engine
-        self._cookbook = cookbook
-
-    def file(self, source: str) -> bytes:
-        with open(self._engine.cookbooks.path(self._cookbook, "files", source), "rb") as file:
-            return file.read()
-
-    def files(self, source: str) -> Mapping[str, str]:
-        return self._engine.cookbooks.below(self._cookbook, "files", source)
-
-    def template_key(self, source: str, values: Mapping[str, Any]) -> str:
-        return self._engine.templates.key(self._cookbook, source, values)
-
-    def rendered_hash(self, source: str, values: Mapping[str, Any]) -> str:
-        return self._engine.templates.rendered_hash(self._cookbook, source, values)
-
-    def render(self, source: str, values: Mapping[str, Any]) -> bytes:
-        return self._engine.templates.render(self._cookbook, source, values)
 
 
 def shown(resource: Resource, changes: Changes) -> List[Dict[str, Any]]:
