@@ -53,5 +53,6 @@ def outcomes(controller: Controller, *, apply: bool) -> tuple[Event, list[Event]
     run = controller.begin(apply=apply)
     end = run.join()
     ended = [event for event in run.events if "seconds" in event and "name" in event]
+    ended.sort(key=lambda event: int(event["resource"]))  # a service that starts ends after what needs it not
     kept = ("name", "kind", "changes", "reason", "line")
     return end, [{name: event.get(name) for name in kept} for event in ended]

@@ -262,7 +262,7 @@ class Overlay(System):
         parent = os.path.dirname(path)
         if parents and not self._is_directory(parent):
             self.make_directory(parent, parents=True)
-        self.put(path, Node("directory", mode))
+        self.put(path, Node("directory", mode, max(uid, 0), max(gid, 0)))
 
     def make_link(self, path: str, target: str) -> None:
         self.put(path, Node("link", "0777", target=target))

@@ -235,7 +235,7 @@ def systemctl(host: System, verb: str, name: str, *options: str, timeout: Option
         options = (*options, "--no-reload")
         host.afterwards.at_end("daemon-reload", lambda: daemon_reload(host))
     try:
-        starts = verb in STARTING or "--now" in options
+        starts = verb in STARTING or (verb == "enable" and "--now" in options)
         if starts and starting.may_go_on(host, verb, name):
             options = (*options, "--no-block")
         host.run(["systemctl", verb, *options, "--", name], timeout=timeout or 600.0)

@@ -41,6 +41,9 @@ class Service(Resource):
             raise ResourceUsageError(f"Service needs the name of a unit, not {self.unit!r}")
         if self.running is None and self.enabled is None and self.masked is None:
             raise ResourceUsageError(f"Service[{self.unit}] manages nothing; say running=True, enabled=True or both")
+        if self.running is False or self.enabled is False or self.masked:
+            # what was switched on before it is looked at first: it would be found off
+            self._set(needs_services=True)
 
     @property
     def unit_name(self) -> str:

@@ -41,15 +41,25 @@ def mismatches(request: RunRequest, directory: str) -> Dict[str, Any]:
 def _numbered(directory: str, kinds: Sequence[str]) -> Dict[Tuple[str, int], Event]:
     """How each resource ended, by its name and how many of that name came before it; of several attempts the first."""
     found: Dict[Tuple[str, int], Event] = {}
-    seen: Dict[str, int] = {}
-    for event in journal.read(directory):
-        if event["kind"] == "attempt_started":
-            seen = {}
-        elif event["kind"] in kinds and "name" in event:
+    for attempt in _attempts(directory, kinds):
+        seen: Dict[str, int] = {}
+        # a resource that started a service may end after what came after it
+        for event in sorted(attempt, key=lambda each: int(each["resource"])):
             name = str(event["name"])
             found.setdefault((name, seen.setdefault(name, 0)), event)
             seen[name] += 1
     return found
+
+
+def _attempts(directory: str, kinds: Sequence[str]) -> List[List[Event]]:
+    """The endings of resources, attempt by attempt."""
+    attempts: List[List[Event]] = [[]]
+    for event in journal.read(directory):
+        if event["kind"] == "attempt_started":
+            attempts.append([])
+        elif event["kind"] in kinds and "name" in event:
+            attempts[-1].append(event)
+    return attempts
 
 
 def _otherwise(planned: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any]]) -> List[str]:
