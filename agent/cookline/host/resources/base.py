@@ -104,6 +104,10 @@ class Resource(Declared):
         """The same resource with what only a recipe's surroundings can give (a rendered template, a cookbook's file)."""
         return self
 
+    def awaits(self, started: Resource) -> bool:
+        """Whether what `started` has started must have come to rest before this is looked at."""
+        return self.needs_services
+
     def current(self, host: System) -> State:
         raise self._not_written("current(self, host)", "what is there now, as a mapping of fields to values")
 

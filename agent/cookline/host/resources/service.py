@@ -34,20 +34,20 @@ class Service(Resource):
     enabled: Optional[bool] = field(default=None, kw_only=True)
     masked: Optional[bool] = field(default=None, kw_only=True)
 
-    needs_services = False
-
     def __post_init__(self) -> None:
         if not isinstance(self.unit, str) or not self.unit or "/" in self.unit or self.unit.startswith("-"):
             raise ResourceUsageError(f"Service needs the name of a unit, not {self.unit!r}")
         if self.running is None and self.enabled is None and self.masked is None:
             raise ResourceUsageError(f"Service[{self.unit}] manages nothing; say running=True, enabled=True or both")
-        if self.running is False or self.enabled is False or self.masked:
-            # what was switched on before it is looked at first: it would be found off
-            self._set(needs_services=True)
 
     @property
     def unit_name(self) -> str:
         return units.full_name(self.unit)
+
+    def awaits(self, started: Resource) -> bool:
+        """Others may go on starting meanwhile; what is switched off here must not be looked at afterwards."""
+        off = self.running is False or self.enabled is False or bool(self.masked)
+        return off or not isinstance(started, Service) or started.unit_name == self.unit_name
 
     def current(self, host: System) -> State:
         unit = units.find(host, self.unit_name)

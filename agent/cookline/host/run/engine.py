@@ -108,7 +108,7 @@ class Engine:
 
     def ensure(self, resource: Resource, *, later: Sequence[Action], now: Sequence[Action]) -> Outcome:
         self._check_still_wanted()
-        if resource.needs_services or resource.only_if or resource.not_if:
+        if resource.only_if or resource.not_if or any(resource.awaits(each.resource) for each in self._pending):
             self.settle()
         started = time.monotonic()
         header: Event = {"resource": self.index, "name": resource.name, "recipe": self._recipe}
