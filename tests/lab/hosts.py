@@ -226,8 +226,9 @@ def remove_orphans() -> None:
         except BlockingIOError:
             continue
         else:
-            provider = ContainerProvider(directory)
-            provider.destroy(provider.project.names(), progress=lambda _: None)
+            for place in (directory, *directory.glob("kitchen")):  # a test of the kitchen has its hosts there
+                provider = ContainerProvider(place)
+                provider.destroy(provider.project.names(), progress=lambda _: None)
             shutil.rmtree(directory, ignore_errors=True)
         finally:
             os.close(descriptor)
