@@ -75,6 +75,16 @@ def ssh(host: Host, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*arguments, host.address, command], capture_output=True, text=True, timeout=60)
 
 
+def test_services_of_one_name_on_two_hosts_have_groups_of_their_own(lab_hosts: LabHosts) -> None:
+    for host in lab_hosts(2):
+        leader = host.machine.group.leader()
+        assert leader is not None
+        lines = [line.split(":", 2) for line in Path("/proc", str(leader[0]), "cgroup").read_text().splitlines()]
+        places = {names or "unified": place for _, names, place in lines}
+        used = [name for name in ("unified", "name=systemd") if Path("/sys/fs/cgroup", name.removeprefix("name=")).is_dir()]
+        assert used and all(f"/{host.machine.label}/" in places[name] for name in used), places
+
+
 def test_what_the_provider_says_of_a_host_is_enough_to_log_in(directory: Path) -> None:
     provider = ContainerProvider(directory)
     hosts = provider.create([HostRequest("web_1"), HostRequest("db.internal")], quiet)

@@ -260,6 +260,7 @@ def _why(host: System, name: str, error: CommandError) -> str:
 
 
 def last_words(host: System, name: str) -> str:
+    host.query(["journalctl", "--sync"])  # what the program has just said is still on its way
     logged = host.query(["journalctl", "--no-pager", "--quiet", "-o", "cat", "-n", "8", "-u", name]).stdout.strip()
     return f"\nits last log lines:\n{logged}" if logged else ""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cookline.host import paths
-from cookline.host.run import journal, owed
+from cookline.host.run import journal, lock, owed
 from cookline.host.run.follow import close_dead
 from tests.unit.run.conftest import OWN_KINDS
 
@@ -23,6 +25,18 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 def end(events: list[dict[str, Any]]) -> dict[str, Any]:
     assert events[-1]["kind"] == "run_finished"
     return events[-1]
+
+
+@contextmanager
+def held(holder: dict[str, Any] | None) -> Iterator[None]:
+    """The host's lock in the hands of another run; None: of somebody who reads who has it."""
+    os.makedirs(paths.STATE_DIRECTORY, exist_ok=True)
+    with open(paths.LOCK, "w+") as file:
+        if holder is not None:
+            json.dump(holder, file)
+            file.flush()
+        fcntl.flock(file, fcntl.LOCK_SH if holder is None else fcntl.LOCK_EX)
+        yield
 
 
 ONE_NOTE = """
@@ -213,14 +227,20 @@ def test_an_older_snapshot_and_another_store_are_refused(kitchen):
 
 def test_a_lock_that_is_held_ends_the_run_as_expired_and_names_the_holder(kitchen):
     kitchen.recipe("def recipe(node): pass")
-    os.makedirs(paths.STATE_DIRECTORY, exist_ok=True)
-    with open(paths.LOCK, "w+") as lock:
-        json.dump({"run": "OTHER", "event": "deploy", "stack": "shop"}, lock)
-        lock.flush()
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held({"run": "OTHER", "event": "deploy", "stack": "shop"}):
         events = kitchen.run(lock_wait=0.1)
     assert kinds(events) == ["waiting", "run_finished"]
     assert end(events)["outcome"] == "expired" and "run OTHER (deploy of shop)" in end(events)["reason"]
+
+
+@pytest.mark.parametrize("holder", [{"run": "OTHER", "ending": True}, None], ids=["ending", "only looked at"])
+def test_a_lock_that_is_about_to_be_let_go_is_waited_for_by_runs_that_wait_for_none(kitchen, holder, monkeypatch):
+    kitchen.recipe("def recipe(node): pass")
+    with ExitStack() as hold:
+        hold.enter_context(held(holder))
+        monkeypatch.setattr(lock.time, "sleep", lambda seconds: hold.close())
+        events = kitchen.run(lock_wait=0.0)
+    assert end(events)["outcome"] == "successful" and "waiting" not in kinds(events)
 
 
 def test_a_run_that_waited_in_vain_hides_nothing_that_the_host_owes(kitchen):
@@ -228,8 +248,7 @@ def test_a_run_that_waited_in_vain_hides_nothing_that_the_host_owes(kitchen):
     kitchen.run(run="dies")
     path = Path(journal.run_directory("dies"), "journal.ndjson")
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))  # it died before the action
-    with open(paths.LOCK, "r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with held({"run": "OTHER"}):
         assert end(kitchen.run(lock_wait=0.0))["outcome"] == "expired"
     assert [debt["action"] for debt in owed.of_host()] == [f"Tell[{kitchen.etc}/told]"]
     assert end(kitchen.run())["outcome"] == "successful"

@@ -54,6 +54,7 @@ def converge(request: RunRequest, directory: str, wake: Optional[int] = None, at
         end = _attempt(request, book, attempt or resume.Attempt())
         end["seconds"] = round(time.monotonic() - begun, 4)
         journals.prune()
+        host_lock.ending(holder)
         book.write(end)
         book.sync()
     finally:

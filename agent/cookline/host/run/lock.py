@@ -12,6 +12,8 @@ from cookline.host import paths
 
 # Often enough that a freed lock is taken at once, seldom enough to cost nothing.
 POLL_SECONDS = 0.05
+# A run whose end stands in its journal has no more to do than to let the lock go.
+ENDING_SECONDS = 5.0
 
 
 class HostLock:
@@ -30,27 +32,38 @@ class HostLock:
     ) -> bool:
         """Wait up to `wait` seconds; `on_wait` hears once who holds it. False when the time is over.
 
-        A free lock that is `reserved`, for a run that goes on after a reboot, is left free.
+        A free lock that is `reserved`, for a run that goes on after a reboot, is left free. A holder that is `ending` is waited
+        for whatever `wait` is: whoever has read of its end may begin at once.
         """
-        deadline = time.monotonic() + wait
+        begun = time.monotonic()
         told = False
         while True:
+            other: Dict[str, Any] = {}
+            ending = False
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not reserved():
                     break
                 fcntl.flock(self._file, fcntl.LOCK_UN)
-                raise BlockingIOError
             except BlockingIOError:
-                if not told:
-                    on_wait(holder_of_lock() or {})
-                    told = True
-                if time.monotonic() >= deadline:
-                    return False
-                time.sleep(POLL_SECONDS)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, json.dumps({**holder, "since": time.time()}).encode(), 0)
+                other = holder_of_lock() or {}
+                ending = not other or "ending" in other  # nothing stands there while it is written, or somebody only looks
+            if not (told or ending):
+                on_wait(other)
+                told = True
+            if time.monotonic() >= begun + (max(wait, ENDING_SECONDS) if ending else wait):
+                return False
+            time.sleep(POLL_SECONDS if told else POLL_SECONDS / 10)
+        self._say({**holder, "since": time.time()})
         return True
+
+    def ending(self, holder: Dict[str, Any]) -> None:
+        """Say that nothing more is done under the lock."""
+        self._say({**holder, "ending": True})
+
+    def _say(self, holder: Dict[str, Any]) -> None:
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, json.dumps(holder).encode(), 0)
 
     def release(self) -> None:
         os.ftruncate(self._file, 0)
@@ -58,7 +71,7 @@ class HostLock:
 
 
 def holder_of_lock() -> Optional[Dict[str, Any]]:
-    """{"run", "stack", "event", "store", "since"} of the holder, or None when the lock is free."""
+    """{"run", "stack", "event", "store", "since"} of the holder, and "ending" when it has done; None when the lock is free."""
     try:
         with open(paths.LOCK, "rb") as file:
             try:

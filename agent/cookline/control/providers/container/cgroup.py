@@ -12,8 +12,9 @@ from cookline.errors import RunError
 
 ROOT = Path("/sys/fs/cgroup")
 
-# v1 hierarchies that a host gets a group in; freezer is the one that is read and frozen.
-HIERARCHIES = ("systemd", "freezer", "cpuacct", "memory", "pids")
+# Hierarchies beside v1's that a host gets a group in; freezer is the one that is read and frozen. Where `unified` is mounted,
+# systemd-nspawn puts the host below the group that it finds there, and without one all hosts into the same.
+HIERARCHIES = ("unified", "systemd", "freezer", "cpuacct", "memory", "pids")
 
 
 def unified() -> bool:
