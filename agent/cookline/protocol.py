@@ -2,8 +2,9 @@
 
 The controller runs one command on the host (`boot_command` in control/transport/bundle.py) and then speaks:
 
-    host       {"kind": "need", "trees": [BUNDLE]}             only when the bundle itself is missing
-    controller {"landing": SOURCE} {"tree": .., "files": [..]}  the landing code, then the manifest (see host/landing.py)
+    host       {"kind": "need", "trees": [BUNDLE], "python": TAG}  only when the bundle itself is missing
+    controller {"landing": SOURCE, "compiled": [[path, BYTES], ..]}  the landing code, then raw bytes: modules compiled for TAG
+    controller {"tree": .., "files": [..]}                     the manifest (see host/landing.py)
     host       {"kind": "lacks", "files": [SHA256, ..]}         the contents that it does not have yet
     controller {"sizes": [BYTES, ..]}                          then the raw bytes of those contents, in that order
     host       {"kind": "hello", "protocol": 1, ...}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from tests.conftest import LabHosts
 from tests.lab.hosts import LabHost
 from tests.lab.runs import Controller, target_of
 
@@ -39,10 +43,18 @@ def test_a_service_that_ends_fails_the_run_before_anything_needs_it(host: LabHos
     assert host.run("cat /etc/written; ls /etc/executed").stdout == "meanwhile"
 
 
-def test_a_first_run_has_compiled_aside_what_is_imported_later(host: LabHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", ["debian-12", "debian-13"])
+def test_what_is_imported_later_lies_there_compiled(lab_hosts: LabHosts, image: str, tmp_path: Path) -> None:
+    """Out of the bundle where the host has this Python, else compiled while the first run went on."""
+    (host,) = lab_hosts(1, image=image)
     controller = Controller(target_of(host, tmp_path), "def recipe(node):\n    pass\n")
     controller.run()
     controller.close()
-    kept = "test -e /var/lib/cookline/trees/*/{}/__pycache__/{}.cpython-311.pyc"
+    kept = "ls /var/lib/cookline/trees/*/{}/__pycache__/{}.cpython-*.pyc >/dev/null 2>&1"
     files = (kept.format("jinja2", "environment"), kept.format("cookline/host/resident", "daemon"))
     host.run(f"timeout 30 sh -c 'until {files[0]} && {files[1]}; do sleep 0.05; done'", check=True)
+    unused = kept.format("cookline/host/resources", "mount")
+    sent = (
+        host.run("python3 -c 'import sys; print(sys.implementation.cache_tag)'").stdout.strip() == sys.implementation.cache_tag
+    )
+    assert (host.run(unused).returncode == 0) == sent

@@ -85,11 +85,13 @@ def land(
     write_message: WriteMessage,
     *,
     announced: bool = False,
+    compiled: Sequence[Sequence[Any]] = (),
 ) -> None:
     """Get what is missing of `trees` from the controller; a tree is complete and verified when this returns.
 
     read_line(limit)   one line with its newline        read_bytes(n)   n bytes, fewer only at the end of the stream
     write_message      sends one message at once        announced       `need` has been said already
+    compiled           [path, bytes] of each compiled module that the controller has sent ahead, for the one tree
 
     A landing that fails says `refused` and raises SystemExit(1).
     """
@@ -97,7 +99,7 @@ def land(
     try:
         needed = list(trees) if announced else missing(trees)
         if needed:
-            _Landing(read_line, read_bytes, write_message).receive(needed, announced)
+            _Landing(read_line, read_bytes, write_message, compiled).receive(needed, announced)
     except Refused as refusal:
         _refuse(write_message, refusal.reason, refusal.error)
     except OSError as error:
@@ -115,8 +117,11 @@ def _refuse(write_message: WriteMessage, reason: str, error: str) -> NoReturn:
 class _Landing:
     """One exchange with the controller, for all the trees that are missing."""
 
-    def __init__(self, read_line: ReadLine, read_bytes: ReadBytes, write_message: WriteMessage) -> None:
+    def __init__(
+        self, read_line: ReadLine, read_bytes: ReadBytes, write_message: WriteMessage, compiled: Sequence[Sequence[Any]]
+    ) -> None:
         self.read_line, self.read_bytes, self.write_message = read_line, read_bytes, write_message
+        self.compiled = [(path, read_bytes(size)) for path, size in compiled]
         self.objects = state_directory() + "/objects"
         self.trees = state_directory() + "/trees"
         for directory in (state_directory(), self.objects, self.trees):
@@ -206,7 +211,8 @@ class _Landing:
         return digest.hexdigest()
 
     def build(self, tree: str, manifest: Sequence[Sequence[str]]) -> None:
-        """Link the tree together beside its place, sync it, rename it. What is imported later is compiled and kept then."""
+        """Link the tree together beside its place, sync it, rename it. Modules that did not come compiled are when they are
+        imported, and kept then."""
         incoming = f"{self.trees}/.incoming-{tree}.{os.getpid()}"
         _remove_tree(incoming)
         try:
@@ -214,6 +220,7 @@ class _Landing:
             for path, _mode, content in manifest:
                 os.makedirs(os.path.dirname(f"{incoming}/{path}"), mode=0o700, exist_ok=True)
                 os.link(f"{self.objects}/{content}", f"{incoming}/{path}")
+            self.put_compiled(incoming)
             with open(os.open(incoming + "/.complete", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
                 file.write(json.dumps([list(entry) for entry in manifest]).encode())
             sync(incoming)
@@ -222,6 +229,14 @@ class _Landing:
             _remove_tree(incoming)
             raise
         sync_directory(self.trees)
+
+    def put_compiled(self, incoming: str) -> None:
+        """They belong to no manifest: another controller's Python makes others of the same modules."""
+        for path, content in self.compiled:
+            _checked_path(path)
+            os.makedirs(os.path.dirname(f"{incoming}/{path}"), mode=0o700, exist_ok=True)
+            with open(f"{incoming}/{path}", "xb") as file:
+                file.write(content)
 
     @staticmethod
     def _put(incoming: str, place: str) -> None:

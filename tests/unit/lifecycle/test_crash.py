@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -40,9 +41,9 @@ def finish(controller: subprocess.Popen[str]) -> list[str]:
 
 
 def executed(directory: Path) -> Counter[str]:
-    """ "instance event" to how often the host was made to run it."""
-    lines = (directory / "disks" / "executed").read_text().splitlines()
-    return Counter(line.rsplit(" ", 1)[0] for line in lines)
+    """ "instance event" to how often the host was made to run it: its journal is there from the moment at which it began."""
+    journals = (directory / "disks").glob("*.json")
+    return Counter(f"{path.name.split('.')[0]} {json.loads(path.read_text())['event']}" for path in journals)
 
 
 ONCE_EACH = Counter(f"{name} {event}" for name in ("lb1", "app1", "app2") for event in ("setup", "configure"))

@@ -8,6 +8,7 @@ import pytest
 from kitchen import Kitchen, KitchenMaker, outcomes
 
 from cookline.control.lifecycle.command import Command
+from cookline.control.stack.revision import freeze
 from cookline.control.store.database import disk_full
 from cookline.errors import DiskFull, SelectorError, UsageError
 
@@ -89,6 +90,20 @@ def test_a_described_host_goes_the_same_way_and_is_never_powered(make_kitchen: K
     assert kitchen.do("setup").exit_code == 0
     report = kitchen.do("stop", "app1")
     assert (report.exit_code, kitchen.states()["app1"], kitchen.provider.calls) == (0, "stopped", [])
+
+
+def test_hosts_without_configure_recipes_are_left_alone_unless_they_owe_something(online: Kitchen) -> None:
+    definition = online.directory / "shop.yml"
+    definition.write_text(definition.read_text().replace("configure: [web::configure], shutdown", "shutdown", 1))
+    online.store.push(freeze(definition), author="ann")
+    report = online.do("setup", "app1")
+    assert online.executed() == [("app1", "setup"), ("app1", "configure"), ("app2", "configure")]
+    assert outcomes(report, 1) == {"lb1": "skipped", "app1": "successful", "app2": "successful"}
+    assert [each.reason for each in report.results if each.outcome == "skipped"] == ["no layer of it has configure recipes"]
+    lb1 = next(each for each in online.store.instances.of(online.pushed.stack_id) if each.name == "lb1")
+    online.store.instances.record(lb1.id, owed=[{"action": "Restart[nginx]"}])
+    online.do("setup", "app1")
+    assert ("lb1", "configure") in online.executed()
 
 
 # -- leaving and coming back -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cookline.control.transport import bundle as bundles
+from cookline.control.transport import bytecode
 from cookline.control.transport.base import Target
 from cookline.control.transport.bundle import MACHINES, PACKAGE, boot_command, bundle
 from cookline.errors import UsageError
@@ -44,6 +45,30 @@ def test_contents_are_what_the_manifest_says() -> None:
         for _, _, content in made.manifest(tree):
             with made.open(content) as file:
                 assert content_hash(file.read()) == content
+
+
+def test_modules_are_compiled_for_this_python_alone_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(bundles, "RECIPE_VERSION", 998)
+    tag = sys.implementation.cache_tag
+    made = bundle().compiled(tag)
+    assert bundle().compiled("cpython-30") == {}
+    assert f"cookline/host/__pycache__/system.{tag}.pyc" in made and f"jinja2/__pycache__/lexer.{tag}.pyc" in made
+    assert bytecode.recall(tmp_path / "cookline", "another key") is None
+    monkeypatch.setattr(bytecode, "compiled", lambda modules: pytest.fail("compiled again"))
+    bundles._bundle.cache_clear()
+    assert bundle().compiled(tag) == made
+    (tmp_path / "cookline" / bytecode.NAME).write_bytes(b"broken")
+    assert bytecode.recall(tmp_path / "cookline", "any key") is None
+
+
+def test_what_was_compiled_is_loaded_without_a_look_at_the_source(tmp_path: Path) -> None:
+    for path, content in bytecode.compiled({"one/part.py": b"value = 1\n"}).items():
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_bytes(content)
+    (tmp_path / "one" / "part.py").write_text("value = 2\n")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from one import part; print(part.value)"
+    assert subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True).stdout == "1\n"
 
 
 def test_a_changed_file_changes_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,4 +137,4 @@ def test_the_loader_asks_for_the_tree_that_it_lacks(tmp_path: Path) -> None:
     command = boot_command(Target("i", "a", user="root", python=sys.executable), {machine: "d" * 64})
     environment = {**os.environ, "COOKLINE_STATE": str(tmp_path)}
     done = subprocess.run(["sh", "-c", command], input=b"", capture_output=True, env=environment)
-    assert json.loads(done.stdout) == {"kind": "need", "trees": ["d" * 64]}
+    assert json.loads(done.stdout) == {"kind": "need", "trees": ["d" * 64], "python": sys.implementation.cache_tag}

@@ -66,6 +66,23 @@ def test_a_tree_arrives_whole_and_each_content_once(state: Path) -> None:
     assert len(controller.said[1]["files"]) == 2
 
 
+def test_modules_that_came_compiled_lie_beside_their_source_and_count_for_nothing(state: Path) -> None:
+    tree, controller = offer(BOOK)
+    controller.stream = io.BufferedReader(io.BytesIO(b"compiled" + controller.stream.read()))
+    place = "recipes/__pycache__/default.cpython-311.pyc"
+    landing.land([tree], controller.stream.readline, controller.stream.read, controller.said.append, compiled=[[place, 8]])
+    assert (state / "trees" / tree / place).read_bytes() == b"compiled"
+    assert place not in (state / "trees" / tree / ".complete").read_text()
+
+
+def test_a_compiled_module_stays_inside_its_tree(state: Path) -> None:
+    tree, controller = offer(BOOK)
+    controller.stream = io.BufferedReader(io.BytesIO(b"compiled" + controller.stream.read()))
+    with pytest.raises(SystemExit):
+        landing.land([tree], controller.stream.readline, controller.stream.read, controller.said.append, compiled=[["../x", 8]])
+    assert (controller.said[-1]["reason"], left_over(state)) == ("manifest", [])
+
+
 def test_nobody_but_its_owner_can_read_what_landed(state: Path) -> None:
     tree, controller = offer(BOOK)
     controller.land(tree)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cookline.control.lifecycle import draining, plan
 from cookline.control.lifecycle.command import Command
 from cookline.control.lifecycle.plan import Member, Step, Wanted
+from cookline.control.lifecycle.requests import recipes_of
 from cookline.control.lifecycle.rollout import Rollout, batch_numbers
 from cookline.control.lifecycle.turns import supersede
 from cookline.control.stack.weekly import automatic
@@ -72,11 +73,13 @@ class Planner:
             first = [run for run in self.store.runs.of_command(command_id) if run.phase in (ASKED, TAKING_BACK)]
             command = Command.from_dict(record.options["command"])
             revision = self.revisions.get(command.stack, record.revision)
-            members = self.members(revision, self.store.instances.of(record.stack_id))
+            instances = self.store.instances.of(record.stack_id)
+            members = self.members(revision, instances)
             online = {member.name for member in members if member.state == "online" or member.was_online}
             entered = {run.instance for run in first if run.event == "setup" and run.outcome == "successful"} & online
             steps = plan.follow_up(record.options["online"], entered, members)
             steps = [step for step in steps if step.name not in told]
+            steps = _spared(steps, revision, command, [each.name for each in instances if each.owed])
             if record.cancelled is not None:
                 catch_up = f"the command was cancelled; `cookline configure {command.stack}` catches up"
                 steps = [replace(step, skip=catch_up) for step in steps]
@@ -183,6 +186,12 @@ class Planner:
 
 def _setup_first(event: str, member: Member) -> str:
     return "" if member.state == "online" else f"it is {member.state}: {event} can be planned when it has been set up"
+
+
+def _spared(steps: Sequence[Step], revision: Revision, command: Command, owing: Collection[str]) -> list[Step]:
+    """The steps; those of hosts on which they would find nothing to do skip them, a login for each saved."""
+    idle = {step.name for step in steps if step.name not in owing and not recipes_of(revision, step.name, command, step.event)}
+    return [replace(step, skip="no layer of it has configure recipes") if step.name in idle else step for step in steps]
 
 
 def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunRecord:

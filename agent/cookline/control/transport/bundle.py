@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shlex
+import sys
 import tempfile
 import threading
 import zipfile
@@ -20,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cookline.control.transport import bytecode
 from cookline.control.transport.base import Target
 from cookline.control.transport.trees import Manifest
 from cookline.errors import UsageError
@@ -46,11 +48,12 @@ class Bundle:
     Contents are read once, all together: of a fleet with new code every host asks for the same 2 MB.
     """
 
-    def __init__(self, manifests: Mapping[str, Manifest], sources: Mapping[str, list[str]]) -> None:
+    def __init__(self, manifests: Mapping[str, Manifest], sources: Mapping[str, list[str]], key: str = "") -> None:
         self.hashes = {machine: tree_hash(manifest) for machine, manifest in manifests.items()}
         self._manifests = {self.hashes[machine]: manifest for machine, manifest in manifests.items()}
-        self._sources = sources
+        self._sources, self._key = sources, key
         self._contents: dict[str, bytes] = {}
+        self._compiled: dict[str, bytes] | None = None
         self._reading = threading.Lock()
 
     def manifest(self, tree: str) -> Manifest:
@@ -58,8 +61,28 @@ class Bundle:
 
     def open(self, content: str) -> BinaryIO:
         with self._reading:
-            self._contents = self._contents or _read(self._sources)
-        return io.BytesIO(self._contents[content])
+            return io.BytesIO(self._read()[content])
+
+    def compiled(self, python: str) -> dict[str, bytes]:
+        """{path: content} of the bundle's modules compiled, for hosts whose `sys.implementation.cache_tag` is `python`; empty
+        unless it is that of this process. It is no part of the tree: controllers of different versions mean the same bundle."""
+        if python != sys.implementation.cache_tag:
+            return {}
+        with self._reading:
+            if self._compiled is None:
+                self._compiled = bytecode.recall(memory(), self._key)
+            if self._compiled is None:
+                self._compiled = bytecode.compiled(self._modules())
+                bytecode.remember(memory(), self._key, self._compiled)
+            return self._compiled
+
+    def _modules(self) -> dict[str, bytes]:
+        entries = (entry for manifest in self._manifests.values() for entry in manifest)
+        return {path: self._read()[content] for path, _, content in entries if path.endswith(".py")}
+
+    def _read(self) -> dict[str, bytes]:
+        self._contents = self._contents or _read(self._sources)
+        return self._contents
 
 
 def _read(sources: Mapping[str, list[str]]) -> dict[str, bytes]:
@@ -89,7 +112,7 @@ def _bundle(key: str) -> Bundle:
     if remembered is None:
         remembered = _build(_wheels())
         _remember(key, remembered)
-    return Bundle(remembered["manifests"], remembered["sources"])
+    return Bundle(remembered["manifests"], remembered["sources"], key)
 
 
 def _wheels() -> list[Path]:
@@ -157,13 +180,14 @@ def _wanted(member: str) -> bool:
 # -- remembering -------------------------------------------------------------------------------------------------------
 
 
-def _memory() -> Path:
+def memory() -> Path:
+    """Where this user's controllers keep what they have worked out."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cookline"
 
 
 def _recall(key: str) -> dict[str, Any] | None:
     try:
-        remembered = json.loads((_memory() / "bundle.json").read_bytes())
+        remembered = json.loads((memory() / "bundle.json").read_bytes())
     except (OSError, ValueError, RuntimeError):
         return None
     return remembered if isinstance(remembered, dict) and remembered.get("key") == key else None
@@ -172,7 +196,7 @@ def _recall(key: str) -> dict[str, Any] | None:
 def _remember(key: str, built: dict[str, Any]) -> None:
     """A cache directory that cannot be written costs time, nothing else."""
     with contextlib.suppress(OSError, RuntimeError):
-        directory = _memory()
+        directory = memory()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, staged = tempfile.mkstemp(dir=directory)
         with open(descriptor, "w") as file:
@@ -204,10 +228,10 @@ tree = trees[os.uname().machine]
 place = (os.environ.get("COOKLINE_STATE") or "/var/lib/cookline") + "/trees/" + tree
 if not os.path.exists(place + "/.complete"):
     import json
-    say('{"kind":"need","trees":["%s"]}' % tree)
-    landing = {"__name__": "cookline_landing"}
-    exec(compile(json.loads(sys.stdin.buffer.readline().decode())["landing"], "landing", "exec"), landing)
-    landing["land"]([tree], *landing["standard_streams"](), announced=True)
+    say('{"kind":"need","trees":["%s"],"python":"%s"}' % (tree, sys.implementation.cache_tag))
+    answer, landing = json.loads(sys.stdin.buffer.readline().decode()), {"__name__": "cookline_landing"}
+    exec(compile(answer["landing"], "landing", "exec"), landing)
+    landing["land"]([tree], *landing["standard_streams"](), announced=True, compiled=answer["compiled"])
 sys.path.insert(0, place)
 from cookline.host.run.__main__ import main
 main()

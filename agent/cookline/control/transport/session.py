@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cookline.control.transport import diagnosis
@@ -47,7 +47,7 @@ class Session:
         message = self._first()
         if message["kind"] == "need":
             self._check_need(message, bundle.hashes.values())  # before anything is sent
-            self.send({"landing": landing_source()})
+            self._send_landing(bundle.compiled(str(message.get("python"))))
             self.land(message, bundle.hashes.values(), bundle)
             message = self.receive(LANDING_SECONDS)
         if message["kind"] != "hello":
@@ -118,6 +118,11 @@ class Session:
         self.channel.close()
 
     # -- landing -------------------------------------------------------------------------------------------------------
+
+    def _send_landing(self, compiled: Mapping[str, bytes]) -> None:
+        """The program that receives the bundle, and what goes into it beside its tree."""
+        sizes = [[path, len(content)] for path, content in compiled.items()]
+        self._send(encode({"landing": landing_source(), "compiled": sizes}) + b"".join(compiled.values()))
 
     def land(self, need: Message, offered: Iterable[str], trees: Trees) -> None:
         """Answer `need`: manifests, then the contents that the host lacks. Nothing but `offered` trees is given out."""
