@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Dict, Iterable, NamedTuple, Optional, Tuple, Union
 
@@ -35,6 +36,8 @@ class Shadow(NamedTuple):
     expires: str
 
 
+# Each change of the machine has the files read again; most leave them as they were. What is returned is not to be changed.
+@functools.lru_cache(maxsize=2)
 def parse_passwd(text: str) -> Dict[str, Account]:
     """Accounts by name; lines that are not of seven fields are skipped, as the C library does."""
     accounts = {}
@@ -45,6 +48,7 @@ def parse_passwd(text: str) -> Dict[str, Account]:
     return accounts
 
 
+@functools.lru_cache(maxsize=2)
 def parse_group(text: str) -> Dict[str, GroupEntry]:
     """Groups by name."""
     groups = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Iterable
+
 # Lines around a change (features C45).
 CONTEXT_LINES = 3
 # An event's line may have 256 KB, escapes and all.
@@ -27,12 +29,20 @@ def unified_diff(path: str, old: bytes, new: bytes) -> str:
         return f"[{path} is larger than {MAX_FILE_BYTES} bytes; no diff is made]"
     if is_binary(old) or is_binary(new):
         return f"[{path} is binary: {len(old)} bytes become {len(new)}]"
+    compare = _compared if old else _all_new
+    return _cut("\n".join(compare(_lines(old), _lines(new), f"{path} (current)", f"{path} (desired)")))
+
+
+def _compared(old: "list[str]", new: "list[str]", before: str, after: str) -> "Iterable[str]":
     import difflib
 
-    lines = difflib.unified_diff(
-        _lines(old), _lines(new), f"{path} (current)", f"{path} (desired)", n=CONTEXT_LINES, lineterm=""
-    )
-    return _cut("\n".join(lines))
+    return difflib.unified_diff(old, new, before, after, n=CONTEXT_LINES, lineterm="")
+
+
+def _all_new(old: "list[str]", new: "list[str]", before: str, after: str) -> "Iterable[str]":
+    """What difflib makes of a file that was empty or not there, of which it need not think."""
+    count = "1" if len(new) == 1 else f"1,{len(new)}"
+    return [f"--- {before}", f"+++ {after}", f"@@ -0,0 +{count} @@", *(f"+{line}" for line in new)] if new else []
 
 
 def _lines(content: bytes) -> "list[str]":

@@ -36,6 +36,8 @@ class Templates:
         self._cache: Optional[Dict[str, Dict[str, Any]]] = None
         self._changed = False
         self._environments: Dict[str, jinja2.Environment] = {}
+        # (key, text) of the template that was bound last: it is shown and written next
+        self._latest = ("", b"")
 
     def key(self, cookbook: str, source: str, values: Mapping[str, Any]) -> str:
         path = self.cookbooks.path(cookbook, "templates", source)
@@ -46,10 +48,12 @@ class Templates:
         return content_hash(f"{path}\0{shown}\0{self._surroundings}".encode())
 
     def rendered_hash(self, cookbook: str, source: str, values: Mapping[str, Any]) -> str:
-        entry = self.cache.get(self.key(cookbook, source, values))
+        key = self.key(cookbook, source, values)
+        entry = self.cache.get(key)
         if entry is not None and self._same_facts(entry["facts"]):
             return str(entry["sha256"])
-        return content_hash(self.render(cookbook, source, values))
+        self._latest = (key, self._rendered(key, cookbook, source, values))
+        return str(self.cache[key]["sha256"])
 
     def _same_facts(self, seen: Mapping[str, str]) -> bool:
         """Whether the facts that the template looked at are what they were; one that is gone is not."""
@@ -59,6 +63,10 @@ class Templates:
             return False
 
     def render(self, cookbook: str, source: str, values: Mapping[str, Any]) -> bytes:
+        key = self.key(cookbook, source, values)
+        return self._latest[1] if key == self._latest[0] else self._rendered(key, cookbook, source, values)
+
+    def _rendered(self, key: str, cookbook: str, source: str, values: Mapping[str, Any]) -> bytes:
         import jinja2
 
         other, _, name = source.rpartition(":")
@@ -69,7 +77,7 @@ class Templates:
                 content = template.render(node=self.node, **values).encode()
             except jinja2.TemplateError as error:
                 raise self._explained(error, other or cookbook, name) from None
-        self.cache[self.key(cookbook, source, values)] = {"sha256": content_hash(content), "facts": dict(facts)}
+        self.cache[key] = {"sha256": content_hash(content), "facts": dict(facts)}
         self._changed = True
         return content
 
