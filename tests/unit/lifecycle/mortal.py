@@ -35,18 +35,23 @@ class World:
 
 
 class Mortal:
-    """One controller on `directory`; `dispatcher` and `store` are its. It is a transport and a provider to its dispatcher."""
+    """One controller on `directory`; `dispatcher` and `store` are its. It is a transport and a provider to its dispatcher.
+
+    A `server` launches the durable engine at once; others when something needs it.
+    """
 
     name = "dummy"
     can_start = True
 
-    def __init__(self, directory: Path, world: World) -> None:
+    def __init__(self, directory: Path, world: World, *, server: bool = False) -> None:
         self.directory, self.world = directory, world
         self.store = Store(directory)
         self.dead = False
         self.connections: list[Connection] = []
         self.pool = Pool({"dummy": self})
         self.dispatcher = Dispatcher(self.store, pool=self.pool, open_provider=self._open, user="ann", name="test")
+        if server:
+            self.dispatcher.engine()
 
     def _open(self, name: str, directory: Path) -> Any:
         if name == "container":

@@ -73,7 +73,7 @@ def test_the_next_command_ends_the_last_one_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["planned", "run_started lb1", "outcome", "finished"])
-def test_a_command_of_one_wave_is_taken_up_as_well(tmp_path: Path, line: str) -> None:
+def test_a_configure_is_taken_up_as_well(tmp_path: Path, line: str) -> None:
     finish(start(tmp_path, "setup", 0.0))
     kill_at(start(tmp_path, "configure", 0.3), line)
     lines = finish(start(tmp_path, "resume", 0.0))

@@ -16,6 +16,7 @@ from cookline.errors import CooklineError
 
 
 def test_the_engines_file_is_private_and_in_write_ahead_mode(kitchen: Kitchen) -> None:
+    kitchen.dispatcher.engine()
     kitchen.do("setup")
     path = kitchen.store.directory / "engine.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -25,6 +26,7 @@ def test_the_engines_file_is_private_and_in_write_ahead_mode(kitchen: Kitchen) -
 
 
 def test_pickled_rows_are_refused(kitchen: Kitchen) -> None:
+    kitchen.dispatcher.engine()
     kitchen.do("setup")
     kitchen.dispatcher.close()
     connection = sqlite3.connect(kitchen.store.directory / "engine.db")
@@ -39,7 +41,7 @@ def test_pickled_rows_are_refused(kitchen: Kitchen) -> None:
 def test_a_damaged_file_is_named_with_what_mends_it(kitchen: Kitchen) -> None:
     (kitchen.store.directory / "engine.db").write_bytes(b"this is not a database, not at all" * 100)
     with pytest.raises(CooklineError, match="is damaged") as caught:
-        kitchen.do("setup")
+        kitchen.dispatcher.engine()
     assert "rm " in str(caught.value.hint)
 
 
@@ -53,15 +55,16 @@ def test_the_lock_tells_who_holds_it_and_since_when(kitchen: Kitchen) -> None:
 
 
 def test_nothing_of_the_engine_is_printed(kitchen: Kitchen, capfd: pytest.CaptureFixture[str]) -> None:
+    kitchen.dispatcher.engine()
     kitchen.do("setup")
     logging.getLogger("dbos").error("something", exc_info=ValueError("x"))
     printed = capfd.readouterr()
     assert printed.out == "" and "Traceback" not in printed.err and "dbos.dev" not in printed.err
 
 
-def test_a_command_of_one_wave_takes_the_lock_and_spares_the_engine(kitchen: Kitchen) -> None:
-    report = kitchen.do("configure", "app1,lb1")
-    assert set(outcomes(report).values()) == {"skipped"}
+def test_a_command_without_batches_takes_the_lock_and_spares_the_engine(kitchen: Kitchen) -> None:
+    report = kitchen.do("setup", "app1,lb1")
+    assert set(outcomes(report).values()) == {"successful"}
     assert holder(kitchen.store.directory) is not None
     assert not (kitchen.store.directory / "engine.db").exists()
 

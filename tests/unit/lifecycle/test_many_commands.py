@@ -114,7 +114,7 @@ def test_what_waited_for_an_instance_when_the_controller_died_goes_on_in_any_ord
     """Whoever takes it up sees the last one first: that must not wait for the queue, and the queue not for it."""
     make_kitchen({"app1": "app"}).close()
     world, directory, successor = World(), tmp_path / ".cookline", tmp_path / "successor"
-    first = Mortal(directory, world)
+    first = Mortal(directory, world, server=True)
     first.dispatcher.dispatch(Command("setup", "shop"))
     world.hosts.host("app1").seconds = 1.0
     begun = [first.dispatcher.begin(Command("deploy", "shop")) for _ in range(3)]

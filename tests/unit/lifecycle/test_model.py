@@ -92,7 +92,7 @@ class Fleet(RuleBasedStateMachine):
     def _begin_controller(self, directory: Path) -> None:
         self.controllers += 1
         self.witness.active.clear()
-        self.controller = Mortal(directory, self.world)
+        self.controller = Mortal(directory, self.world, server=self.controllers % 2 == 0)
         self.controller.dispatcher.progress.subscribe(self.witness)
         self.tick = Tick(self.controller.dispatcher, clock=self.clock)
         self.collector = Collector(self.controller.dispatcher, lambda namespace, data: None, lambda text: None, self.tick)

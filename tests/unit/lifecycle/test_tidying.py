@@ -32,6 +32,7 @@ def test_a_rollout_goes_back_to_a_deployment_whose_report_is_gone(make_kitchen: 
 
 def test_a_long_running_engine_forgets_what_has_ended(make_kitchen: KitchenMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     kitchen = make_kitchen()
+    kitchen.dispatcher.engine()
     kitchen.do("setup")
     monkeypatch.setattr(engine, "KEPT_DAYS", 0)
     monkeypatch.setattr(engine, "FORGOTTEN_AT_ONCE", 2)

@@ -84,7 +84,8 @@ class Course:
         """Bring up every host of the command, or batch, that is not up; one that cannot be brought up has failed."""
         command_id, _, number = part.partition("/")
         record = self.store.runs.command(command_id)
-        if record.cancelled is not None:
+        up: list[str] = record.options.get("up", [])
+        if record.cancelled is not None or part in up:
             return
         revision = self.revisions.get(Command.from_dict(record.options["command"]).stack, record.revision)
         power = record.options["power"]
@@ -100,6 +101,7 @@ class Course:
         for run in runs:
             if run.instance in errors:
                 self.runner.fail(run.id, errors[run.instance])
+        self.store.runs.note(command_id, up=[*up, part])
 
     def follow(self, command_id: str) -> list[str]:
         return self.planner.follow(command_id, self.draining.told(command_id))

@@ -144,9 +144,9 @@ class Signals:
 class DirectEngine:
     """Threads and nothing else; what it does is in the store alone.
 
-    That is enough for commands of one wave: their runs stand in the store before they begin, hosts execute each once, and
-    whatever a crash leaves is taken up by the durable engine. It saves the import of that one, half a second. With several
-    waves (boot, follow-ups) it is not: there each step's result has to be kept.
+    That is enough for commands without batches: what each step decides stands in the store before it is carried out, hosts
+    execute each run once, and whatever a crash leaves is gone through again by the durable engine. It saves the import of that
+    one, half a second. A rollout waits for people and gates between its batches: there each step's result is kept as well.
     """
 
     def __init__(self, work: Work) -> None:

@@ -181,6 +181,12 @@ class Runs:
         sql = "UPDATE commands SET finished=?, outcome=?, exit_code=? WHERE id=? AND finished IS NULL"
         self._database.execute(sql, (time.time(), outcome, exit_code, command_id))
 
+    def note(self, command_id: str, **options: Any) -> None:
+        """Add to the command's options what a successor has to know."""
+        with self._database.transaction():
+            kept = json.dumps({**self.command(command_id).options, **options})
+            self._database.execute("UPDATE commands SET options=? WHERE id=?", (kept, command_id))
+
     def cancel_command(self, command_id: str) -> None:
         """Ask that nothing more of the command begins; what runs goes on to its end."""
         self._database.execute("UPDATE commands SET cancelled=? WHERE id=? AND finished IS NULL", (time.time(), command_id))
