@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import cookline
 from cookline.control.transport.conversation import Conversation
 from cookline.control.transport.pool import Pool
 from cookline.control.transport.trees import Tree, TreeSet
+from cookline.host.resources import git_stamps
 from cookline.host.resources.base import Resource
 from cookline.protocol import RunRequest
 from tests.contract.converger import target_of
@@ -156,6 +158,9 @@ class Bench:
 
     def cost(self, kind: str) -> Cost:
         self.run(kind)
+        if kind == "Git":  # a tree that has just changed is looked at by git itself
+            time.sleep(git_stamps.SETTLED_SECONDS)
+            self.run(kind)
         rounds = []
         for _ in range(ROUNDS):
             events = self.run(kind)[1]

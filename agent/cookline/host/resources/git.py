@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host import accounts
+from cookline.host.resources import git_stamps
 from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.programs import find_program, require_program
 from cookline.host.system import Completed, System
+from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
 
-COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 TIMEOUT = 600.0
 # On a tmpfs: a key that lies there goes with the power at the latest.
 KEYS = "/run"
@@ -77,17 +78,23 @@ class Git(Resource):
         return self._read(host)
 
     def _read(self, host: System) -> State:
+        commit = git_stamps.clean_commit(host, self.path, self.repository)
+        found: State = (
+            self._asked(host) if commit is None else {"repository": self.repository, "revision": commit, "modified": []}
+        )
+        if found["repository"] != self.repository:
+            return {**found, "modified": []}
+        if not found["modified"] and commit is None and found["revision"]:
+            git_stamps.keep(host, self.path, self.repository)
+        return {**found, "revision": self.revision if found["revision"] == self._resolve(host) else found["revision"]}
+
+    def _asked(self, host: System) -> State:
+        """What git says of the tree."""
         head = self._git(host, "rev-parse", "HEAD", ok=False).stdout.strip()
         url = self._git(host, "config", "--get", "remote.origin.url", ok=False).stdout.strip()
         status = self._git(host, "status", "--porcelain", "--untracked-files=no", ok=False).stdout
-        if url != self.repository:
-            return {"repository": url or None, "revision": head or None, "modified": []}
-        wanted = self._resolve(host)
-        return {
-            "repository": url,
-            "revision": self.revision if head and head == wanted else head or None,
-            "modified": sorted({line[3:] for line in status.splitlines()}.union(self._missing_parts(host))),
-        }
+        modified = {line[3:] for line in status.splitlines()}.union(self._missing_parts(host))
+        return {"repository": url or None, "revision": head or None, "modified": sorted(modified)}
 
     def _missing_parts(self, host: System) -> List[str]:
         """Submodules that are not there yet, or at another commit than the tree names."""
@@ -103,7 +110,7 @@ class Git(Resource):
 
     def _resolve(self, host: System) -> str:
         """The commit that is wanted, asked of the repository once. Raises ResourceError."""
-        if COMMIT.fullmatch(self.revision):
+        if git_stamps.COMMIT.fullmatch(self.revision):
             return self.revision
         if self.commit is None:
             with self._credentials(host) as env:
@@ -113,7 +120,11 @@ class Git(Resource):
                     else [f"refs/{kind}/{self.revision}" for kind in ("heads", "tags")]
                 )
                 asked = ["git", "ls-remote", "--", self.repository, *names, *(f"{name}^{{}}" for name in names[1:])]
-                answer = host.query(asked, env=env, user=self.user, timeout=self.timeout or 60.0)
+                asking = (self.repository, *names, self.user, self.deploy_key, self.known_hosts)
+                options = {"env": env, "user": self.user, "timeout": self.timeout or 60.0}
+                answer = host.remember(
+                    f"git ls-remote {content_hash(repr(asking).encode())}", lambda: host.query(asked, **options)
+                )
             if answer.status != 0:
                 raise ResourceError(f"{self.repository} cannot be read: {_told(answer)}")
             self._set(commit=self._chosen(answer.stdout))
@@ -172,12 +183,12 @@ class Git(Resource):
             return
         depth = [f"--depth={self.depth}"] if self.depth else []
         fetch = ("fetch", "--quiet", "--no-tags", *depth, "origin")
-        if COMMIT.fullmatch(self.revision) and not self.depth:
+        if git_stamps.COMMIT.fullmatch(self.revision) and not self.depth:
             fetch = ("fetch", "--quiet", "--tags", "origin")
             self._git(host, *fetch, "+refs/heads/*:refs/remotes/origin/*", env=env)
             if self._git(host, "cat-file", "-e", f"{wanted}^{{commit}}", ok=False).status == 0:
                 return
-        self._git(host, *fetch, wanted if COMMIT.fullmatch(self.revision) else self.revision, env=env)
+        self._git(host, *fetch, wanted if git_stamps.COMMIT.fullmatch(self.revision) else self.revision, env=env)
 
     def _remove(self, host: System) -> None:
         if host.status(f"{self.path}/.git") is None:
