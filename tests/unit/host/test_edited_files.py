@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from cookline.errors import ResourceError
 from cookline.host import mounts
 from cookline.host.resources.block_in_file import BlockInFile
+from cookline.host.resources.edited_file import EditedFile
 from cookline.host.resources.ini_setting import IniSetting
+from cookline.host.resources.line_in_file import LineInFile
 
 BEGIN, END = "# BEGIN cookline", "# END cookline"
 
@@ -37,6 +39,21 @@ def test_blocks(text: str, block: str, fields: dict[str, object], result: str) -
 def test_damaged_markers_are_not_guessed(text: str) -> None:
     with pytest.raises(ResourceError, match="one of each, in this order"):
         BlockInFile("/file", "a").edited(text)
+
+
+@pytest.mark.parametrize(
+    ("resource", "before", "after"),
+    [
+        (LineInFile("/file", "b=2", match="^b="), b"a=1\r\nb=1\r\n", b"a=1\r\nb=2\r\n"),
+        (LineInFile("/file", "b=1"), b"a=1\r\nb=1", b"a=1\r\nb=1"),
+        (LineInFile("/file", "b=1"), b"a=1\r\nb=1\n", b"a=1\r\nb=1\n"),
+        (BlockInFile("/file", "b\nc"), b"a\r\n", b"a\r\n# BEGIN cookline\r\nb\r\nc\r\n# END cookline\r\n"),
+        (IniSetting("/file", "s", "k", 1), b"[s]\r\nj=1\r\n", b"[s]\r\nj=1\r\nk = 1\r\n"),
+    ],
+)
+def test_lines_end_as_those_beside_them(resource: EditedFile, before: bytes, after: bytes) -> None:
+    assert resource.edited_bytes(before) == after
+    assert resource.edited_bytes(after) == after
 
 
 LINES = st.lists(st.text(alphabet="ab# =;[]\t", max_size=6), max_size=6)

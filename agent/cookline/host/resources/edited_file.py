@@ -58,7 +58,7 @@ class EditedFile(Resource):
         self._look_at_plan(host, content)
         if content is None:
             return {self.part: None}
-        text = decoded(content)
+        text = decoded(plain(content))
         return {self.part: self.desired()[self.part] if self.edited(text) == text else self.found(text)}
 
     def _look_at_plan(self, host: System, content: Optional[bytes]) -> None:
@@ -75,8 +75,13 @@ class EditedFile(Resource):
         if content is None and not self.create:
             raise ResourceError(f"{self.path} does not exist", hint=f"put File({self.path!r}) or its package before")
         check = verifier(host, self.path, self.verify, self.timeout) if self.verify else None
-        host.write(self.path, encoded(self.edited(decoded(content or b""))), verify=check, backup=self.backup)
+        host.write(self.path, self.edited_bytes(content or b""), verify=check, backup=self.backup)
         restore_context(host, self.path)
+
+    def edited_bytes(self, content: bytes) -> bytes:
+        """The file's new content; lines that are new end as the others do."""
+        new = encoded(self.edited(decoded(plain(content))))
+        return new if plain(content) == content else new.replace(b"\n", b"\r\n")
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """The file comes back as it was: content, mode, owner and group."""
@@ -86,7 +91,7 @@ class EditedFile(Resource):
         content = host.read(self.path)
         if self.sensitive or (content is None and not self.create):
             return None
-        return unified_diff(self.path, content or b"", encoded(self.edited(decoded(content or b""))))
+        return unified_diff(self.path, content or b"", self.edited_bytes(content or b""))
 
     def below(self) -> Optional[str]:
         return self.path
@@ -96,6 +101,12 @@ class EditedFile(Resource):
 
     def declaration(self) -> Any:
         return {name: value for name, value in super().declaration().items() if name not in ("verify", "backup", "timeout")}
+
+
+def plain(content: bytes) -> bytes:
+    """The content with plain ends of lines, where all of them are those of DOS; a mixture stays as it is."""
+    count = content.count(b"\r\n")
+    return content.replace(b"\r\n", b"\n") if count and count == content.count(b"\n") else content
 
 
 def decoded(content: bytes) -> str:

@@ -71,7 +71,8 @@ class EnvironmentVariable(Resource):
         if self.service is not None and self.exists:
             status = host.status(self.path)
             state["mode"] = status.mode if status else None
-            state["used"] = host.read(f"{self._directory()}/{DROP_IN}") == self._drop_in()
+            there = host.read(f"{self._directory()}/{DROP_IN}") == self._drop_in()
+            state["used"] = there and not units.needs_daemon_reload(host, self.service)
         return state
 
     def desired(self) -> State:
@@ -121,6 +122,7 @@ class EnvironmentVariable(Resource):
             host.write(self.path, _text(lines), mode="0600", uid=0, gid=0)
             if host.read(drop_in) != self._drop_in():
                 host.write(drop_in, self._drop_in(), mode="0644", uid=0, gid=0)
+            if units.needs_daemon_reload(host, str(self.service)):
                 units.daemon_reload(host)
             return
         host.remove(drop_in)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PLAIN = {"SYSTEMD_COLORS": "0", "SYSTEMD_LOG_COLOR": "0", "SYSTEMD_LOG_TARGET": "console"}
 DIRECTORY = "/etc/systemd/system"
 NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|socket|timer|path|mount|target|slice|automount|swap)")
+# What a killed run, or somebody who has edited a unit, leaves until the next daemon-reload.
+OLDER = "an older one, in systemd's memory"
 
 
 class SystemdUnit(FileBacked):
@@ -68,6 +70,13 @@ class SystemdUnit(FileBacked):
             raise ResourceUsageError(f"{self.name} has no content before node.ensure has bound it to its cookbook")
         kind = _VerifiedUnitFile if self.verify else File
         return kind(path, content, mode="0644", owner="root", group="root", sensitive=self.sensitive)
+
+    def current(self, host: System) -> State:
+        """As the file; where systemd still goes by an older one, that is a difference of the content."""
+        state = super().current(host)
+        if self.exists and state == self.desired() and units.needs_daemon_reload(host, self.unit):
+            return {**state, "content": OLDER}
+        return state
 
     def apply(self, host: System, changes: Changes) -> None:
         if not self.exists and units.find(host, self.unit) is not None:

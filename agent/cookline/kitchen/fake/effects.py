@@ -8,7 +8,7 @@ from cookline.host import accounts, units
 from cookline.host.resources.absent import Absent
 from cookline.host.resources.base import Resource
 from cookline.host.resources.directory import Directory
-from cookline.host.resources.edited_file import EditedFile, decoded, encoded
+from cookline.host.resources.edited_file import EditedFile
 from cookline.host.resources.execute import Execute
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.group import Group
@@ -46,7 +46,7 @@ def carry_out(resource: Resource, host: FakeSystem) -> bool:
     elif isinstance(resource, Service):
         _service(resource, host)
     elif isinstance(resource, EditedFile) and (resource.create or host.read(resource.path) is not None):
-        host.write(resource.path, encoded(resource.edited(decoded(host.read(resource.path) or b""))))
+        host.write(resource.path, resource.edited_bytes(host.read(resource.path) or b""))
     elif isinstance(resource, Absent):
         resource.apply(host, {})
     else:
