@@ -13,7 +13,7 @@ EXPORTS = {
     "Action": "cookline.host.resources.base",
     "State": "cookline.host.resources.base",
     "Changes": "cookline.host.resources.base",
-    "CannotKnow": "cookline.host.resources.base",
+    "CannotKnow": "cookline.host.foresight",
     "ResourceError": "cookline.errors",
     "ResourceUsageError": "cookline.errors",
     "field": "cookline.host.resources.base",
@@ -71,6 +71,7 @@ EXPORTS = {
 if TYPE_CHECKING:
     from cookline.errors import ResourceError as ResourceError
     from cookline.errors import ResourceUsageError as ResourceUsageError
+    from cookline.host.foresight import CannotKnow as CannotKnow
     from cookline.host.resources.absent import Absent as Absent
     from cookline.host.resources.actions import Notify as Notify
     from cookline.host.resources.actions import Reload as Reload
@@ -80,7 +81,6 @@ if TYPE_CHECKING:
     from cookline.host.resources.archive import Archive as Archive
     from cookline.host.resources.authorized_key import AuthorizedKey as AuthorizedKey
     from cookline.host.resources.base import Action as Action
-    from cookline.host.resources.base import CannotKnow as CannotKnow
     from cookline.host.resources.base import Changes as Changes
     from cookline.host.resources.base import Resource as Resource
     from cookline.host.resources.base import State as State

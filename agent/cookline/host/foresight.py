@@ -5,6 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Mapping, Optional
 
+from cookline.errors import CooklineError
+
+
+class CannotKnow(CooklineError):
+    """Raised by `current` in a plan: the answer depends on something that an earlier resource would do first."""
+
 
 class Foresight:
     """The answers of a machine that is really there.

@@ -14,7 +14,7 @@ import time
 from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, NamedTuple, NoReturn, Optional, Tuple, Union
 
 from cookline.errors import ResourceError
-from cookline.host.resources.base import CannotKnow
+from cookline.host.foresight import CannotKnow
 from cookline.host.system import FileStatus, System
 
 # As many links as the kernel follows in one path (path_resolution(7)).

@@ -14,7 +14,8 @@ import pytest
 
 from cookline.errors import ResourceError
 from cookline.host import download, system
-from cookline.host.resources.base import CannotKnow, differences
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import differences
 from cookline.host.resources.remote_file import RemoteFile
 from cookline.host.system import System
 

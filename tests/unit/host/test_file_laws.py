@@ -82,15 +82,16 @@ def test_a_change_is_made_once_and_taken_back_byte_by_byte(kind: str, content: b
 @settings(max_examples=50)
 @given(content=CONTENTS, words=st.sampled_from(["n", "n = 7", "\u00e4"]))
 def test_other_lines_keep_their_bytes_and_their_order(kind: str, content: bytes, words: str) -> None:
-    """What was there stands there still, in its order; a last line without an end gets one."""
+    """What was there stands there still, in its order; a last line without an end gets one, as the others have it."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "case")
         path.write_bytes(content)
         host, resource = System(), KINDS[kind](str(path), words).replace(backup=False)
         converge(host, resource)
-        lines = iter(path.read_bytes().split(b"\n"))
+        end = b"\r\n" if b"\n" in content and content.count(b"\r\n") == content.count(b"\n") else b"\n"
+        lines = iter(path.read_bytes().split(end))
         own = b"a" if kind == "IniSetting" else None
-        kept = [line for line in content.split(b"\n") if line and (own is None or line.split(b"=")[0].strip() != own)]
+        kept = [line for line in content.split(end) if line and (own is None or line.split(b"=")[0].strip() != own)]
         assert all(line in lines for line in kept), (content, path.read_bytes())
 
 

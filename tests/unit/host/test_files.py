@@ -13,8 +13,9 @@ import pytest
 from cookline.errors import CookbookError, ResourceError
 from cookline.host import system
 from cookline.host.apt import NOT_FOUND
+from cookline.host.foresight import CannotKnow
 from cookline.host.overlay import Overlay
-from cookline.host.resources.base import CannotKnow, Changes, Resource, differences
+from cookline.host.resources.base import Changes, Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
 from cookline.host.resources.line_in_file import LineInFile

@@ -10,9 +10,10 @@ import pytest
 
 from cookline.errors import ResourceError
 from cookline.host import accounts, deb, dpkg
+from cookline.host.foresight import CannotKnow
 from cookline.host.overlay import Overlay
 from cookline.host.resources.absent import Absent
-from cookline.host.resources.base import CannotKnow, Resource, differences
+from cookline.host.resources.base import Resource, differences
 from cookline.host.resources.directory import Directory
 from cookline.host.resources.file import File
 from cookline.host.resources.group import Group

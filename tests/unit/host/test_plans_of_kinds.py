@@ -9,8 +9,9 @@ import pytest
 import cookline
 from cookline.errors import CooklineError
 from cookline.host import mounts
+from cookline.host.foresight import CannotKnow
 from cookline.host.overlay import Overlay
-from cookline.host.resources.base import CannotKnow, Resource, differences
+from cookline.host.resources.base import Resource, differences
 
 
 def planned(host: Overlay, resource: Resource) -> str:

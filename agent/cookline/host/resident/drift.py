@@ -139,7 +139,8 @@ def _open_cookbooks(directories: Mapping[str, str]) -> None:
 
 def _differences(entry: Mapping[str, Any], host: Any) -> List[Dict[str, Any]]:
     """[{"field", "expected", "found"}]; a resource that cannot be looked at differs too, and says why."""
-    from cookline.host.resources.base import CannotKnow, differences
+    from cookline.host.foresight import CannotKnow
+    from cookline.host.resources.base import differences
 
     try:
         kind = getattr(importlib.import_module(entry["module"]), entry["kind"])

@@ -6,8 +6,9 @@ from typing import List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import mounts
+from cookline.host.foresight import CannotKnow
 from cookline.host.paths import STATE_DIRECTORY
-from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.restoring import path_as_it_is
 from cookline.host.system import System

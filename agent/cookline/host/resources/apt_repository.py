@@ -15,7 +15,7 @@ from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 SOURCES = "/etc/apt/sources.list.d"
 KEYRINGS = "/etc/apt/keyrings"

@@ -8,15 +8,16 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from cookline.errors import CookbookError, ResourceError, ResourceUsageError, did_you_mean
+from cookline.host.foresight import CannotKnow
 from cookline.host.paths import STATE_DIRECTORY, write_private
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
 from cookline.host.system import System
 from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 # What was unpacked where, one file for each destination.
 RECORDS = STATE_DIRECTORY + "/archives"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optiona
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import accounts
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import restore_context
 from cookline.host.system import System
 

@@ -27,13 +27,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from cookline.errors import CooklineError, ResourceUsageError
+from cookline.errors import ResourceUsageError
 from cookline.host.resources.declared import Declared
 from cookline.host.resources.declared import field as field
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
     from cookline.host.system import System
 
 State = Dict[str, Any]
@@ -42,10 +42,6 @@ Guard = Union[str, Callable[[], bool], None]
 T = TypeVar("T")
 
 ABSENT: State = {"exists": False}
-
-
-class CannotKnow(CooklineError):
-    """Raised by `current` in a plan: the answer depends on something that an earlier resource would do first."""
 
 
 class Action(Declared):

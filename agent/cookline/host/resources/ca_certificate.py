@@ -15,7 +15,7 @@ from cookline.host.system import System
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 DIRECTORY = "/usr/local/share/ca-certificates"
 TRUSTED = "/etc/ssl/certs"

@@ -10,7 +10,7 @@ from cookline.host.resources.managed_file import ManagedFile
 from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 
 class CookbookFile(ManagedFile):

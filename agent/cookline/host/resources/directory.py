@@ -6,7 +6,8 @@ import os
 from typing import Any, List, Optional
 
 from cookline.errors import ResourceError
-from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import (
     Owner,
     absolute_path,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.managed_file import verifier
 from cookline.host.resources.ownership import absolute_path, restore_context
 from cookline.host.resources.restoring import path_as_it_is

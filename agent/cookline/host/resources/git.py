@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host import accounts
+from cookline.host.foresight import CannotKnow
 from cookline.host.resources import git_stamps
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import absolute_path
 from cookline.host.resources.programs import find_program, require_program
 from cookline.host.system import Completed, System

@@ -6,7 +6,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host.accounts import user_name
-from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import (
     Owner,
     absolute_path,

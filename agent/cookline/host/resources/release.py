@@ -16,7 +16,7 @@ from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
 from cookline.host.system import System
 
 if TYPE_CHECKING:
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 # Features O46: what each release has of its own, and what all share.
 DIRECTORIES = ("tmp", "public", "config")

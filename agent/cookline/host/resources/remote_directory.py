@@ -15,7 +15,7 @@ from cookline.host.system import System
 from cookline.protocol import content_hash
 
 if TYPE_CHECKING:
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 # How a file's differences are named: "site.conf" is its content, "site.conf: mode" its mode.
 MARK = ": "

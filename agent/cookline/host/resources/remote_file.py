@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import download
 from cookline.host.fetching import FetchError, Proxy, shown
-from cookline.host.resources.base import CannotKnow, Changes, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Changes, State, field
 from cookline.host.resources.managed_file import ManagedFile
 from cookline.host.resources.ownership import restore_context, uid_and_gid
 from cookline.host.system import System

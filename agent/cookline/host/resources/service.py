@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, List, Optional
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import units
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.system import System
 
 if TYPE_CHECKING:

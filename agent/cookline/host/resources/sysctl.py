@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any, List, Optional, Union
 
 from cookline.errors import ResourceError, ResourceUsageError
-from cookline.host.resources.base import CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.system import System
 
 if TYPE_CHECKING:

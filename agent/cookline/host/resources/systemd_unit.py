@@ -17,7 +17,7 @@ from cookline.host.system import System
 
 if TYPE_CHECKING:
     from cookline.host.overlay import Overlay
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 # Older versions colour what they write also when nobody looks.
 PLAIN = {"SYSTEMD_COLORS": "0", "SYSTEMD_LOG_COLOR": "0", "SYSTEMD_LOG_TARGET": "console"}

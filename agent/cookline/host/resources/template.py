@@ -10,7 +10,7 @@ from cookline.host.resources.base import field
 from cookline.host.resources.managed_file import ManagedFile
 
 if TYPE_CHECKING:
-    from cookline.host.run.scope import Scope
+    from cookline.host.resources.scope import Scope
 
 
 class Template(ManagedFile):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import accounts
-from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner
 from cookline.host.system import System
 from cookline.protocol import content_hash

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence,
 
 from cookline.errors import CommandError, ResourceError, ResourceUsageError
 from cookline.host import accounts
+from cookline.host.foresight import CannotKnow
 from cookline.host.paths import STATE_DIRECTORY, write_private
 from cookline.host.resources.absent import refuse_protected, remove_tree
-from cookline.host.resources.base import ABSENT, CannotKnow, Changes, Resource, State, field
+from cookline.host.resources.base import ABSENT, Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
 from cookline.host.system import System
 from cookline.protocol import content_hash

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 from cookline.errors import CommandError, CooklineError, RunError
 from cookline.host.facts import Facts
-from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Action, Changes, Resource, State, differences
 from cookline.host.run import origin, owed, payment
 from cookline.host.run.cookbooks import Cookbooks, split
 from cookline.host.run.guards import skip_reason

@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, List, Optional, cast
 
 from cookline.errors import CommandError, ResourceUsageError
-from cookline.host.resources.base import CannotKnow, Resource
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Resource
 from cookline.host.system import System
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cookline.errors import CooklineError, RunError
-from cookline.host.resources.base import Action, CannotKnow, Changes, Resource, State, differences
+from cookline.host.foresight import CannotKnow
+from cookline.host.resources.base import Action, Changes, Resource, State, differences
 from cookline.host.run import origin
 from cookline.host.run.cookbooks import Cookbooks
 from cookline.host.run.engine import Engine

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping, Protocol
-
-if TYPE_CHECKING:
-    from cookline.host.run.node import Node
+from typing import Any, Mapping, Protocol
 
 
 class Scope(Protocol):
-    """Given to `Resource.bind` by `node.ensure`. Paths are "name" (this cookbook) or "cookbook:name"; `..` is refused."""
+    """Given to `Resource.bind` by `node.ensure`. Paths are "name" (this cookbook) or "cookbook:name"; `..` is refused.
 
-    node: Node
+    node    the run's Node (run/node.py)
+    """
+
+    node: Any
 
     def file(self, source: str) -> bytes:
         """The content of `files/SOURCE` of a cookbook. Raises CookbookError."""
