@@ -3,7 +3,8 @@
 The controller runs one command on the host (`boot_command` in control/transport/bundle.py) and then speaks:
 
     host       {"kind": "need", "trees": [BUNDLE], "python": TAG}  only when the bundle itself is missing
-    controller {"landing": SOURCE, "compiled": [[path, BYTES], ..]}  the landing code, then raw bytes: modules compiled for TAG
+    controller {"landing": SOURCE, "compiled": [[path, BYTES], ..], "packed": BYTES}
+                                                               the landing code, then modules compiled for TAG, by zlib
     controller {"tree": .., "files": [..]}                     the manifest (see host/landing.py)
     host       {"kind": "lacks", "files": [SHA256, ..]}         the contents that it does not have yet
     controller {"sizes": [BYTES, ..]}                          then the raw bytes of those contents, in that order

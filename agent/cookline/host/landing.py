@@ -23,7 +23,7 @@ import hashlib
 import json
 import os
 import sys
-from typing import Any, Callable, Dict, Iterable, List, NoReturn, Sequence, Set
+from typing import Any, Callable, Dict, Iterable, List, NoReturn, Sequence, Set, Tuple
 
 # A list of 3000 hashes is 200 KB, below the protocol's limit of a line.
 MAX_FILES = 3000
@@ -85,13 +85,14 @@ def land(
     write_message: WriteMessage,
     *,
     announced: bool = False,
-    compiled: Sequence[Sequence[Any]] = (),
+    compiled: Tuple[Sequence[Sequence[Any]], int] = ((), 0),
 ) -> None:
     """Get what is missing of `trees` from the controller; a tree is complete and verified when this returns.
 
     read_line(limit)   one line with its newline        read_bytes(n)   n bytes, fewer only at the end of the stream
     write_message      sends one message at once        announced       `need` has been said already
-    compiled           [path, bytes] of each compiled module that the controller has sent ahead, for the one tree
+    compiled           [path, bytes] of each compiled module that the controller has sent ahead for the one tree, and how many
+                       bytes they were packed into
 
     A landing that fails says `refused` and raises SystemExit(1).
     """
@@ -118,10 +119,14 @@ class _Landing:
     """One exchange with the controller, for all the trees that are missing."""
 
     def __init__(
-        self, read_line: ReadLine, read_bytes: ReadBytes, write_message: WriteMessage, compiled: Sequence[Sequence[Any]]
+        self,
+        read_line: ReadLine,
+        read_bytes: ReadBytes,
+        write_message: WriteMessage,
+        compiled: Tuple[Sequence[Sequence[Any]], int],
     ) -> None:
         self.read_line, self.read_bytes, self.write_message = read_line, read_bytes, write_message
-        self.compiled = [(path, read_bytes(size)) for path, size in compiled]
+        self.compiled = unpacked(*compiled, read_bytes) if compiled[1] else []
         self.objects = state_directory() + "/objects"
         self.trees = state_directory() + "/trees"
         for directory in (state_directory(), self.objects, self.trees):
@@ -248,6 +253,21 @@ class _Landing:
             if not os.path.exists(place + "/.complete"):
                 raise
             _remove_tree(incoming)  # another session was faster
+
+
+def unpacked(sizes: Sequence[Sequence[Any]], packed: int, read_bytes: ReadBytes) -> List[Tuple[str, bytes]]:
+    """(path, content) of the modules that came in `packed` bytes."""
+    import zlib
+
+    try:
+        whole = zlib.decompress(read_bytes(packed))
+    except zlib.error as error:
+        raise Refused("protocol", f"the compiled modules did not arrive whole: {error}") from None
+    found, begin = [], 0
+    for path, size in sizes:
+        found.append((path, whole[begin : begin + size]))
+        begin += size
+    return found
 
 
 def check_manifest(files: Any) -> None:

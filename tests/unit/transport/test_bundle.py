@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,10 @@ def test_modules_are_compiled_for_this_python_alone_and_once(tmp_path: Path, mon
     monkeypatch.setattr(bundles, "RECIPE_VERSION", 998)
     tag = sys.implementation.cache_tag
     made = bundle().compiled(tag)
-    assert bundle().compiled("cpython-30") == {}
-    assert f"cookline/host/__pycache__/system.{tag}.pyc" in made and f"jinja2/__pycache__/lexer.{tag}.pyc" in made
+    assert bundle().compiled("cpython-30").sizes == ()
+    places = dict(made.sizes)
+    assert f"cookline/host/__pycache__/system.{tag}.pyc" in places and f"jinja2/__pycache__/lexer.{tag}.pyc" in places
+    assert len(zlib.decompress(made.packed)) == sum(places.values())
     assert bytecode.recall(tmp_path / "cookline", "another key") is None
     monkeypatch.setattr(bytecode, "compiled", lambda modules: pytest.fail("compiled again"))
     bundles._bundle.cache_clear()
@@ -63,9 +66,10 @@ def test_modules_are_compiled_for_this_python_alone_and_once(tmp_path: Path, mon
 
 
 def test_what_was_compiled_is_loaded_without_a_look_at_the_source(tmp_path: Path) -> None:
-    for path, content in bytecode.compiled({"one/part.py": b"value = 1\n"}).items():
-        (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_bytes(content)
+    made = bytecode.compiled({"one/part.py": b"value = 1\n"})
+    [(path, _)] = made.sizes
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_bytes(zlib.decompress(made.packed))
     (tmp_path / "one" / "part.py").write_text("value = 2\n")
     program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from one import part; print(part.value)"
     assert subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True).stdout == "1\n"

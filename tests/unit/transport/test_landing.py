@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class Controller:
         encoded = [part if isinstance(part, bytes) else json.dumps(part).encode() + b"\n" for part in parts]
         self.stream = io.BufferedReader(io.BytesIO(b"".join(encoded)))
 
-    def land(self, *trees: str) -> None:
-        landing.land(trees, self.stream.readline, self.stream.read, self.said.append)
+    def land(self, *trees: str, **options: Any) -> None:
+        landing.land(trees, self.stream.readline, self.stream.read, self.said.append, **options)
 
 
 def offer(contents: dict[str, bytes], *, sent: list[bytes] | None = None) -> tuple[str, Controller]:
@@ -68,19 +69,21 @@ def test_a_tree_arrives_whole_and_each_content_once(state: Path) -> None:
 
 def test_modules_that_came_compiled_lie_beside_their_source_and_count_for_nothing(state: Path) -> None:
     tree, controller = offer(BOOK)
-    controller.stream = io.BufferedReader(io.BytesIO(b"compiled" + controller.stream.read()))
+    packed = zlib.compress(b"compiled")
+    controller.stream = io.BufferedReader(io.BytesIO(packed + controller.stream.read()))
     place = "recipes/__pycache__/default.cpython-311.pyc"
-    landing.land([tree], controller.stream.readline, controller.stream.read, controller.said.append, compiled=[[place, 8]])
+    controller.land(tree, compiled=([[place, 8]], len(packed)))
     assert (state / "trees" / tree / place).read_bytes() == b"compiled"
     assert place not in (state / "trees" / tree / ".complete").read_text()
 
 
-def test_a_compiled_module_stays_inside_its_tree(state: Path) -> None:
+@pytest.mark.parametrize(("packed", "reason"), [(zlib.compress(b"compiled"), "manifest"), (b"compiled", "protocol")])
+def test_a_compiled_module_comes_whole_and_stays_inside_its_tree(state: Path, packed: bytes, reason: str) -> None:
     tree, controller = offer(BOOK)
-    controller.stream = io.BufferedReader(io.BytesIO(b"compiled" + controller.stream.read()))
+    controller.stream = io.BufferedReader(io.BytesIO(packed + controller.stream.read()))
     with pytest.raises(SystemExit):
-        landing.land([tree], controller.stream.readline, controller.stream.read, controller.said.append, compiled=[["../x", 8]])
-    assert (controller.said[-1]["reason"], left_over(state)) == ("manifest", [])
+        controller.land(tree, compiled=([["../x", 8]], len(packed)))
+    assert (controller.said[-1]["reason"], left_over(state)) == (reason, [])
 
 
 def test_nobody_but_its_owner_can_read_what_landed(state: Path) -> None:

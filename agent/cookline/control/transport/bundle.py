@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from cookline.control.transport import bytecode
 from cookline.control.transport.base import Target
+from cookline.control.transport.bytecode import Bytecode
 from cookline.control.transport.trees import Manifest
 from cookline.errors import UsageError
 from cookline.protocol import content_hash, tree_hash
@@ -53,7 +54,7 @@ class Bundle:
         self._manifests = {self.hashes[machine]: manifest for machine, manifest in manifests.items()}
         self._sources, self._key = sources, key
         self._contents: dict[str, bytes] = {}
-        self._compiled: dict[str, bytes] | None = None
+        self._compiled: Bytecode | None = None
         self._reading = threading.Lock()
 
     def manifest(self, tree: str) -> Manifest:
@@ -63,11 +64,11 @@ class Bundle:
         with self._reading:
             return io.BytesIO(self._read()[content])
 
-    def compiled(self, python: str) -> dict[str, bytes]:
-        """{path: content} of the bundle's modules compiled, for hosts whose `sys.implementation.cache_tag` is `python`; empty
-        unless it is that of this process. It is no part of the tree: controllers of different versions mean the same bundle."""
+    def compiled(self, python: str) -> Bytecode:
+        """The bundle's modules compiled, for hosts whose `sys.implementation.cache_tag` is `python`; none unless it is that of
+        this process. They are no part of the tree: controllers of different versions mean the same bundle."""
         if python != sys.implementation.cache_tag:
-            return {}
+            return Bytecode()
         with self._reading:
             if self._compiled is None:
                 self._compiled = bytecode.recall(memory(), self._key)
@@ -231,7 +232,7 @@ if not os.path.exists(place + "/.complete"):
     say('{"kind":"need","trees":["%s"],"python":"%s"}' % (tree, sys.implementation.cache_tag))
     answer, landing = json.loads(sys.stdin.buffer.readline().decode()), {"__name__": "cookline_landing"}
     exec(compile(answer["landing"], "landing", "exec"), landing)
-    landing["land"]([tree], *landing["standard_streams"](), announced=True, compiled=answer["compiled"])
+    landing["land"]([tree], *landing["standard_streams"](), announced=True, compiled=(answer["compiled"], answer["packed"]))
 sys.path.insert(0, place)
 from cookline.host.run.__main__ import main
 main()

@@ -4,23 +4,36 @@ bundle, as compiling costs each host 0.15 s."""
 from __future__ import annotations
 
 import contextlib
+import json
 import marshal
 import os
 import sys
 import tempfile
-import zipfile
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 # PEP 552: named by a hash of the source that is not to be checked, as a tree never changes.
 UNCHECKED = (1).to_bytes(4, "little")
-NAME = "bytecode.zip"
+NAME = "bytecode"
 
 
-def compiled(modules: Mapping[str, bytes]) -> dict[str, bytes]:
-    """{path of the compiled module: its content} for {path: source}."""
-    return {_place(path): _compiled(path, source) for path, source in modules.items()}
+@dataclass(frozen=True)
+class Bytecode:
+    """`sizes` has (path, bytes) of each compiled module; `packed` are all of them, one after another, compressed by zlib."""
+
+    sizes: tuple[tuple[str, int], ...] = ()
+    packed: bytes = b""
+
+
+def compiled(modules: Mapping[str, bytes]) -> Bytecode:
+    """Of {path: source}."""
+    contents = {_place(path): _compiled(path, source) for path, source in modules.items()}
+    return Bytecode(
+        tuple((path, len(content)) for path, content in contents.items()), zlib.compress(b"".join(contents.values()))
+    )
 
 
 def _place(path: str) -> str:
@@ -33,27 +46,26 @@ def _compiled(path: str, source: bytes) -> bytes:
     return MAGIC_NUMBER + UNCHECKED + source_hash(source) + marshal.dumps(code)
 
 
-def recall(directory: Path, key: str) -> dict[str, bytes] | None:
+def recall(directory: Path, key: str) -> Bytecode | None:
     """What was remembered under the key, or None."""
     try:
-        with zipfile.ZipFile(directory / NAME) as archive:
-            return {name: archive.read(name) for name in archive.namelist()} if archive.comment == _comment(key) else None
-    except (OSError, zipfile.BadZipFile):
+        head, _, packed = (directory / NAME).read_bytes().partition(b"\n")
+        known = json.loads(head)
+        return Bytecode(tuple((path, size) for path, size in known["sizes"]), packed) if known["key"] == _full(key) else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def remember(directory: Path, key: str, modules: Mapping[str, bytes]) -> None:
+def remember(directory: Path, key: str, made: Bytecode) -> None:
     """A cache directory that cannot be written costs time, nothing else."""
     with contextlib.suppress(OSError, RuntimeError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, staged = tempfile.mkstemp(dir=directory)
-        with open(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            archive.comment = _comment(key)
-            for name, content in modules.items():
-                archive.writestr(name, content)
+        with open(descriptor, "wb") as file:
+            file.write(json.dumps({"key": _full(key), "sizes": made.sizes}).encode() + b"\n" + made.packed)
         os.replace(staged, directory / NAME)
 
 
-def _comment(key: str) -> bytes:
-    """The key, with the very version of Python: a pre-release may compile otherwise."""
-    return f"{key} {sys.version}".encode()
+def _full(key: str) -> str:
+    """With the very version of Python: a pre-release may compile otherwise."""
+    return f"{key} {sys.version}"

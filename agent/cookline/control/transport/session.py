@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cookline.control.transport import diagnosis
 from cookline.control.transport.base import Channel, Connection, LinkLost
 from cookline.control.transport.bundle import Bundle, boot_command, landing_source
+from cookline.control.transport.bytecode import Bytecode
 from cookline.control.transport.printable import printable_value
 from cookline.control.transport.trees import Trees
 from cookline.errors import HostileOutput, Unreachable
@@ -119,10 +120,10 @@ class Session:
 
     # -- landing -------------------------------------------------------------------------------------------------------
 
-    def _send_landing(self, compiled: Mapping[str, bytes]) -> None:
+    def _send_landing(self, compiled: Bytecode) -> None:
         """The program that receives the bundle, and what goes into it beside its tree."""
-        sizes = [[path, len(content)] for path, content in compiled.items()]
-        self._send(encode({"landing": landing_source(), "compiled": sizes}) + b"".join(compiled.values()))
+        message = {"landing": landing_source(), "compiled": compiled.sizes, "packed": len(compiled.packed)}
+        self._send(encode(message) + compiled.packed)
 
     def land(self, need: Message, offered: Iterable[str], trees: Trees) -> None:
         """Answer `need`: manifests, then the contents that the host lacks. Nothing but `offered` trees is given out."""
