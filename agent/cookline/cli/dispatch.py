@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -99,14 +100,14 @@ def _patiently(here: Session, work: Callable[[], Report]) -> Report:
             outcome.set_exception(error)
 
     threading.Thread(target=run, name="command", daemon=True).start()
-    while True:
-        try:
-            return outcome.result()
-        except KeyboardInterrupt:
-            here.interrupt()
-            if here.interrupts > 1:
-                _detach(here)
-            here.warn("stopping: nothing more begins, what runs is waited for; Ctrl-C again detaches")
+    with suppress(KeyboardInterrupt):
+        return outcome.result()
+    try:
+        here.interrupt()
+        here.warn("stopping: nothing more begins, what runs is waited for; Ctrl-C again detaches")
+        return outcome.result()
+    except KeyboardInterrupt:
+        _detach(here)
 
 
 def _detach(here: Session) -> NoReturn:

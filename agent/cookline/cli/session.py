@@ -81,7 +81,6 @@ class Session:
         self._owned: list[Any] = []
         # --debug: errors come with every frame
         self.debug = False
-        self.interrupts = 0
         # this process ends with the command: nothing is taken down in order, which would cost up to a second
         self.leaving = False
         self.on_interrupt: Callable[[], None] | None = None
@@ -142,7 +141,6 @@ class Session:
 
     def interrupt(self) -> None:
         """Ctrl-C: once stops dispatching what has not begun; what runs is waited for."""
-        self.interrupts += 1
         if self.on_interrupt is not None:
             self.on_interrupt()
 

@@ -16,6 +16,10 @@ class Afterwards:
         """Have `action` done once when the recipes are through, in whatever way: for what may wait and needs no promise."""
         self._at_end[name] = action
 
+    def settled(self, name: str) -> None:
+        """It has been done already."""
+        self._at_end.pop(name, None)
+
     def end(self) -> None:
         while self._at_end:
             self._at_end.pop(next(iter(self._at_end)))()

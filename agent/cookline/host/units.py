@@ -220,6 +220,7 @@ def needs_daemon_reload(host: System, name: str) -> bool:
 
 def daemon_reload(host: System) -> None:
     host.run(["systemctl", "daemon-reload"])
+    host.afterwards.settled("daemon-reload")
 
 
 def systemctl(host: System, verb: str, name: str, *options: str, timeout: Optional[float] = None) -> None:

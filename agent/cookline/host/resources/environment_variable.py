@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Optional
 
 from cookline.errors import ResourceUsageError
 from cookline.host import units
-from cookline.host.resources.base import Changes, Resource, State, field
+from cookline.host.resources.base import Action, Changes, Resource, State, field
 from cookline.host.resources.restoring import path_as_it_is
+from cookline.host.resources.systemd_unit import units_to_read
 from cookline.host.system import System
 from cookline.protocol import content_hash
 
@@ -71,8 +72,7 @@ class EnvironmentVariable(Resource):
         if self.service is not None and self.exists:
             status = host.status(self.path)
             state["mode"] = status.mode if status else None
-            there = host.read(f"{self._directory()}/{DROP_IN}") == self._drop_in()
-            state["used"] = there and not units.needs_daemon_reload(host, self.service)
+            state["used"] = host.read(f"{self._directory()}/{DROP_IN}") == self._drop_in()
         return state
 
     def desired(self) -> State:
@@ -100,6 +100,9 @@ class EnvironmentVariable(Resource):
                 found[name.replace("export ", "").strip()] = _unquoted(text, escapes=self.service is not None)
         return found
 
+    def owes(self, host: System) -> List[Action]:
+        return units_to_read(host, self.service) if self.service is not None else []
+
     def apply(self, host: System, changes: Changes) -> None:
         pattern = re.compile(rf"\s*(?:export\s+)?{self.variable}\s*=")
         lines = [line for line in self._lines(host) if not pattern.match(line)]
@@ -122,7 +125,6 @@ class EnvironmentVariable(Resource):
             host.write(self.path, _text(lines), mode="0600", uid=0, gid=0)
             if host.read(drop_in) != self._drop_in():
                 host.write(drop_in, self._drop_in(), mode="0644", uid=0, gid=0)
-            if units.needs_daemon_reload(host, str(self.service)):
                 units.daemon_reload(host)
             return
         host.remove(drop_in)

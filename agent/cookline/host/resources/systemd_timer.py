@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from cookline.errors import ResourceUsageError
 from cookline.host import units
-from cookline.host.resources.base import Changes, Resource, State, field
+from cookline.host.resources.base import Action, Changes, Resource, State, field
 from cookline.host.resources.service import Service
 from cookline.host.resources.systemd_unit import DIRECTORY, SystemdUnit
 from cookline.host.resources.text_diff import unified_diff
@@ -123,6 +123,9 @@ class SystemdTimer(Resource):
             return {"service": None, "timer": None}
         contents: State = {kind: unit.desired()["content"] for kind, unit in self._units().items()}
         return {**contents, "service_mode": "0644", "timer_mode": "0644", "running": True, "enabled": True}
+
+    def owes(self, host: System) -> List[Action]:
+        return [action for unit in self._units().values() for action in unit.owes(host)]
 
     def apply(self, host: System, changes: Changes) -> None:
         for kind, unit in self._units().items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
 
 from cookline.errors import ResourceError, ResourceUsageError
 from cookline.host import units
-from cookline.host.resources.base import Changes, Resource, State, differences, field
+from cookline.host.resources.base import Action, Changes, Resource, State, differences, field
 from cookline.host.resources.file import File
 from cookline.host.resources.file_backed import FileBacked
 from cookline.host.resources.managed_file import ManagedFile
@@ -23,8 +23,25 @@ if TYPE_CHECKING:
 PLAIN = {"SYSTEMD_COLORS": "0", "SYSTEMD_LOG_COLOR": "0", "SYSTEMD_LOG_TARGET": "console"}
 DIRECTORY = "/etc/systemd/system"
 NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.(?:service|socket|timer|path|mount|target|slice|automount|swap)")
-# What a killed run, or somebody who has edited a unit, leaves until the next daemon-reload.
-OLDER = "an older one, in systemd's memory"
+
+
+class DaemonReload(Action):
+    """Have systemd read its files anew, where it goes by an older text of the unit."""
+
+    unit: str
+
+    def gone(self, host: System) -> str:
+        return "" if units.needs_daemon_reload(host, self.unit) else f"systemd has read {self.unit} since"
+
+    def perform(self, host: System) -> None:
+        if not self.gone(host):
+            units.daemon_reload(host)
+
+
+def units_to_read(host: System, unit: str) -> List[Action]:
+    """What a change of a unit's file owes: a run that is killed before systemd has read it leaves that to the next one. A unit
+    that is new to systemd is read when it is asked for."""
+    return [DaemonReload(unit)] if units.in_memory(host, unit) is not None else []
 
 
 class SystemdUnit(FileBacked):
@@ -71,12 +88,8 @@ class SystemdUnit(FileBacked):
         kind = _VerifiedUnitFile if self.verify else File
         return kind(path, content, mode="0644", owner="root", group="root", sensitive=self.sensitive)
 
-    def current(self, host: System) -> State:
-        """As the file; where systemd still goes by an older one, that is a difference of the content."""
-        state = super().current(host)
-        if self.exists and state == self.desired() and units.needs_daemon_reload(host, self.unit):
-            return {**state, "content": OLDER}
-        return state
+    def owes(self, host: System) -> List[Action]:
+        return units_to_read(host, self.unit) if self.exists else []
 
     def apply(self, host: System, changes: Changes) -> None:
         if not self.exists and units.find(host, self.unit) is not None:
