@@ -39,7 +39,8 @@ class Draining:
         """Whether some of the command's runs are on instances that are drained before."""
         record = self.store.runs.command(command_id)
         command = Command.from_dict(record.options["command"])
-        if command.kind == "plan" or (command.kind not in LEAVING and not Rollout.from_dict(command.rollout or {}).drain):
+        in_batches = command.rollout is not None and Rollout.from_dict(command.rollout).drain
+        if command.kind == "plan" or not (command.kind in LEAVING or in_batches):
             return False
         revision = self.revisions.get(command.stack, record.revision)
         return any(rules_of(revision, run.instance) for run in self.store.runs.of_command(command_id, ASKED))
