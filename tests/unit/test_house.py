@@ -109,6 +109,11 @@ def test_arrows_inside_control_run_one_way():
                 assert words[2] in {parts[1], *INSIDE_CONTROL[parts[1]]}, f"{'/'.join(parts)} must not import {name}"
 
 
+def test_kinds_know_nothing_of_the_run_not_even_its_types():
+    for path in (ROOT / "host" / "resources").glob("*.py"):
+        assert "cookline.host.run" not in path.read_text(), f"{path.name} must not import from host/run"
+
+
 @pytest.mark.parametrize("library", ONE_IMPORTER)
 def test_a_library_has_one_importer(library):
     allowed = ONE_IMPORTER[library]
