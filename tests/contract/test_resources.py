@@ -75,7 +75,7 @@ def test_contract(image: str, case: Case, lab_hosts: LabHosts, connections: Conn
         trial.is_removed()
 
 
-if SOAK:  # an hour for each image; test_contract has one step of each case
+if SOAK:  # ten minutes for each image; test_contract has one step of each case
 
     @pytest.mark.soak
     @pytest.mark.timeout(1800)
