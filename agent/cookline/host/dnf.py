@@ -16,7 +16,11 @@ PROGRAM = "/usr/bin/dnf"
 QUERY = r"%{NAME}\t%{EPOCHNUM}\t%{VERSION}\t%{RELEASE}\t%{ARCH}\n"
 # dnf 4 keeps its locks as patterns of versions, dnf 5 as TOML.
 LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/dnf/versionlock.toml")
-NOT_FOUND = re.compile(r"(?:No match for argument|No packages? (?:matching|available|to install for argument)): *(\S+)", re.I)
+# "Unable to find a match: a b" is what dnf 4 says when it is to be quiet.
+NOT_FOUND = re.compile(
+    r"(?:No match for argument|Unable to find a match|No packages? (?:matching|available|to install for argument)): *(\S+)",
+    re.I,
+)
 NO_LOCKS = re.compile(r"No such command: versionlock|Unknown argument \"versionlock\"")
 
 

