@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cookline.control.store import retention
 from cookline.control.store.identifiers import new_identifier
 from cookline.control.store.retention import KEEP_RUNS
 from cookline.control.store.runs import CommandRecord, RunRecord, new_run
@@ -30,7 +32,8 @@ class History:
 
     def did(self, event: str = "configure", outcome: str | None = "successful", *, on: str = "app1", **more: Any) -> RunRecord:
         """One command with one run and its report; `outcome` None: it goes on. More are fields of the run."""
-        command = CommandRecord(new_identifier(), self.stack, event, 1, {"command": {}}, "ann", time.time())
+        number = more.pop("revision", 1)
+        command = CommandRecord(new_identifier(), self.stack, event, number, {"command": {}}, "ann", time.time())
         run = replace(new_run(command.id, self.ids[on], on, 0, event), **more)
         self.store.runs.add_command(command)
         self.store.runs.add([run])
@@ -141,6 +144,35 @@ def test_snapshots_stay_while_a_run_names_them_and_the_newest_does_always(histor
     left = [row["number"] for row in store.database.rows("SELECT number FROM snapshots")]
     assert left == [numbers[1], numbers[3]]
     assert store.snapshots.take(history.stack, {"n": 9}) > numbers[3]
+
+
+def test_archives_of_old_revisions_go_unless_somebody_may_go_back_to_them(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEEP_ARCHIVES", 2)
+    blobs = history.store.blobs
+
+    def push(archive: str, cookbook: str) -> tuple[str, str]:
+        app, book = blobs.put(archive.encode()), blobs.put(cookbook.encode())
+        trees = {"app:shop": f"tree {app}", "cookbook:base": f"tree {book}"}
+        manifests = {f"tree {each}": [["file", "0644", each]] for each in (app, book)}
+        history.store.revisions.push("shop", {"stack": {}, "trees": trees, "manifests": manifests}, archive, author="ann")
+        return app, book
+
+    pushed = [push(f"archive {n}", f"cookbook {n}") for n in range(2, 6)]  # revision 1 has none
+    shared, _ = push("archive 2", "another cookbook")
+    history.did(revision=3)
+    history.store.retention.tidy()
+    assert all(blobs.holds(each) for pair in pushed for each in pair), "what was put just now may be about to be named"
+    for app, book in pushed:
+        for each in (app, book):
+            os.utime(blobs.path(each), (0, 0))
+    history.store.retention.tidy()
+    archives = {n: blobs.holds(app) for n, (app, _) in enumerate(pushed, start=2)}
+    assert archives == {2: True, 3: True, 4: False, 5: True}, (
+        "the newest has 2's again, a command used 3, 5 is among the newest"
+    )
+    assert shared == pushed[0][0] and all(blobs.holds(book) for _, book in pushed)
 
 
 def test_it_is_done_once_an_hour_whatever_the_clock_does(history: History) -> None:

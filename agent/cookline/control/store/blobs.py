@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,21 @@ class Blobs:
         return name
 
     def holds(self, sha256: str) -> bool:
-        return (self.directory / sha256).exists()
+        """Whether the content is there; who asks will name it, so it counts as used now."""
+        try:
+            os.utime(self.directory / sha256)
+        except FileNotFoundError:
+            return False
+        except OSError:  # a file system that became read-only still serves
+            return (self.directory / sha256).exists()
+        return True
+
+    def remove(self, sha256: str, *, unused_for: float) -> None:
+        """Remove a content unless it was put or asked for within so many seconds; absent is fine."""
+        path = self.directory / sha256
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > unused_for:
+                path.unlink()
 
     def path(self, sha256: str) -> Path:
         """Where that content lies. Raises CooklineError when it is not kept."""

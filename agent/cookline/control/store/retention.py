@@ -3,7 +3,8 @@
 Of each instance: its newest runs with their reports (`keep_runs` of the stack; 30, as OpsWorks kept logs, features O94), and
 beyond them, without reports, as many successful and as many other runs of each event: going back to what was there before
 looks for those. A command stays whole as long as one of its runs does. What is unfinished, an instance's last run and what
-another run goes back to stay in any case; so do revisions, and the contents that they name.
+another run goes back to stay in any case; so do revisions, definitions and cookbooks. The applications' archives, by far the
+largest, stay as long as one of a stack's newest revisions names them, or one that a kept command used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import sqlite3
 import time
 
+from cookline.control.store.blobs import Blobs
 from cookline.control.store.database import Database
 from cookline.control.store.reports import Reports
 from cookline.control.store.timers import Timers
@@ -22,6 +24,10 @@ INTERVAL_SECONDS = 3600.0
 # Writers wait for a transaction: some milliseconds each. What is over is for the next time.
 COMMANDS_AT_ONCE, COMMANDS_A_TIME = 50, 1000
 REPORTS_A_TIME = 5000
+# Of each stack, so many of its newest revisions keep their archives: some weeks of pushes.
+KEEP_ARCHIVES = 50
+# A push that finds an archive there names it a moment later.
+ARCHIVE_SECONDS = 3600.0
 # A snapshot is taken a moment before its run names it.
 SNAPSHOT_SECONDS = 3600.0
 KEEP_WARNINGS = 1000
@@ -30,8 +36,8 @@ KEEP_AUDIT_SECONDS = 396 * 86400.0
 
 
 class Retention:
-    def __init__(self, database: Database, reports: Reports, timers: Timers) -> None:
-        self._database, self._reports, self._timers = database, reports, timers
+    def __init__(self, database: Database, reports: Reports, timers: Timers, blobs: Blobs) -> None:
+        self._database, self._reports, self._timers, self._blobs = database, reports, timers, blobs
 
     def tidy_if_due(self) -> bool:
         """Tidy once an hour; whether it was done now. What cannot be removed (a full disk) is kept until the next time."""
@@ -53,6 +59,8 @@ class Retention:
         doomed = [run for run in files if run not in keep][:REPORTS_A_TIME]
         for run in doomed:
             self._reports.remove(run)
+        for row in self._database.rows(_ARCHIVES, (KEEP_ARCHIVES,)):
+            self._blobs.remove(row["archive"], unused_for=ARCHIVE_SECONDS)
         self._rest()
         return len(commands), len(doomed)
 
@@ -107,6 +115,20 @@ WHERE finished IS NOT NULL
   AND id NOT IN (SELECT json_extract(back_to, '$.command') FROM used WHERE back_to IS NOT NULL)
   AND id NOT IN (SELECT id FROM listed WHERE place <= ?)
 ORDER BY id LIMIT ?"""
+
+# The contents of applications in revisions that nobody goes back to, unless another revision has them as well.
+_ARCHIVES = """
+WITH kept AS (
+  SELECT stack_id, number FROM (
+    SELECT stack_id, number, row_number() OVER (PARTITION BY stack_id ORDER BY number DESC) AS place FROM revisions)
+  WHERE place <= ?
+  UNION SELECT stack_id, revision FROM commands),
+archives AS (
+  SELECT revisions.stack_id, number, json_extract(entry.value, '$[2]') AS archive
+  FROM revisions, json_each(content, '$.trees') AS tree, json_each(content, '$.manifests."' || tree.value || '"') AS entry
+  WHERE tree.key LIKE 'app:%')
+SELECT DISTINCT archive FROM archives WHERE (stack_id, number) NOT IN kept
+EXCEPT SELECT archive FROM archives WHERE (stack_id, number) IN kept"""
 
 _SNAPSHOTS = """
 DELETE FROM snapshots

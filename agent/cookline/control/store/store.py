@@ -72,7 +72,7 @@ class Store:
         self.tokens = Tokens(self.database)
         self.audit = Audit(self.database)
         self.timers = Timers(self.database)
-        self.retention = Retention(self.database, self.reports, self.timers)
+        self.retention = Retention(self.database, self.reports, self.timers, self.blobs)
 
     def push(self, revision: Frozen, *, author: str, message: str = "") -> Pushed:
         """Keep a frozen revision with all its contents, and bring the table of instances in line with it."""
