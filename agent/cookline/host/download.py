@@ -9,7 +9,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from cookline.host import fetching
 from cookline.host.fetching import FetchError, Proxy
-from cookline.host.paths import STATE_DIRECTORY, write_private
+from cookline.host.paths import STATE_DIRECTORY, read_private, write_private
 from cookline.protocol import content_hash
 
 # root, 0700: what is half there, and what servers said of what is there.
@@ -42,7 +42,7 @@ class Download:
 
     def known(self) -> Dict[str, Any]:
         """{"url", "etag", "modified", "sha256"} of the last download to this path; empty when there was none."""
-        return _read(self.base + ".json")
+        return read_private(self.base + ".json")
 
     def remember(self, source: Mapping[str, Any], sha256: str) -> None:
         write_private(self.base + ".json", json.dumps({**source, "sha256": sha256}).encode())
@@ -92,7 +92,7 @@ class Download:
         raise AssertionError("unreachable")
 
     def _fetch(self, url: str) -> Dict[str, Any]:
-        size, begun = self._size(), _read(self.partial + ".json")
+        size, begun = self._size(), read_private(self.partial + ".json")
         asked = {}
         if size and begun.get("url") == url and (begun.get("etag") or begun.get("modified")):
             asked = {"Range": f"bytes={size}-", "If-Range": begun.get("etag") or begun["modified"]}
@@ -154,15 +154,6 @@ def _strong(etag: Optional[str]) -> Optional[str]:
 
 def _continues(content_range: Optional[str], size: int) -> bool:
     return (content_range or "").startswith(f"bytes {size}-")
-
-
-def _read(path: str) -> Dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def file_hash(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Any, Dict
 
 # The variable serves tests that converge a directory of their own without being root.
 STATE_DIRECTORY = os.environ.get("COOKLINE_STATE", "/var/lib/cookline")
@@ -21,6 +22,17 @@ BALLAST = STATE_DIRECTORY + "/ballast"
 SPOOL = STATE_DIRECTORY + "/spool"
 AGENT_SETTINGS = STATE_DIRECTORY + "/agent.json"
 AGENT_LINK = STATE_DIRECTORY + "/agent"
+
+
+def read_private(path: str) -> Dict[str, Any]:
+    """A JSON object that cookline has put there for itself; empty when there is none, or nothing readable."""
+    import json
+
+    with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
+        content = json.load(file)
+        if isinstance(content, dict):
+            return content
+    return {}
 
 
 def write_private(path: str, content: bytes) -> None:

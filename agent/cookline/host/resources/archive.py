@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, 
 
 from cookline.errors import CookbookError, ResourceError, ResourceUsageError, did_you_mean
 from cookline.host.foresight import CannotKnow
-from cookline.host.paths import STATE_DIRECTORY, write_private
+from cookline.host.paths import STATE_DIRECTORY, read_private, write_private
 from cookline.host.resources.base import Changes, Resource, State, field
 from cookline.host.resources.ownership import Owner, absolute_path, uid_and_gid
 from cookline.host.system import System
@@ -87,12 +87,7 @@ class Archive(Resource):
 
     def _record(self) -> Dict[str, Any]:
         """{"archive": sha256, "stamp", "strip", "members": {path: [size, mtime in ns]}}, of a directory both are None."""
-        try:
-            with open(self._record_path(), encoding="utf-8") as file:
-                record = json.load(file)
-        except (FileNotFoundError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        return read_private(self._record_path())
 
     def current(self, host: System) -> State:
         if not self.exists:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from typing import Dict, Iterator, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional
 
 from cookline.host import paths
 from cookline.host.system import System
@@ -36,7 +36,7 @@ class Stamp(NamedTuple):
 def clean_commit(host: System, path: str, repository: str) -> Optional[str]:
     """The commit that is checked out in a clone of `repository` that has not changed since git called it clean; None where git
     must be asked."""
-    known = _read().get(path)
+    known = paths.read_private(paths.GIT_STAMPS).get(path)
     if known is None:
         return None
     stamp = _stamp(host, path, repository)
@@ -48,17 +48,9 @@ def keep(host: System, path: str, repository: str) -> None:
     stamp = _stamp(host, path, repository) if host.apply else None
     if stamp is None or stamp.changed > time.time() - SETTLED_SECONDS:
         return
-    kept = {**_read(), path: stamp.digest}
+    kept = {**paths.read_private(paths.GIT_STAMPS), path: stamp.digest}
     with contextlib.suppress(OSError):  # it only saves time
         paths.write_private(paths.GIT_STAMPS, json.dumps(dict(list(kept.items())[-TREES_KEPT:])).encode())
-
-
-def _read() -> Dict[str, str]:
-    with contextlib.suppress(OSError, ValueError), open(paths.GIT_STAMPS, "rb") as file:
-        content = json.load(file)
-        if isinstance(content, dict):
-            return content
-    return {}
 
 
 def _stamp(host: System, path: str, repository: str) -> Optional[Stamp]:

@@ -116,12 +116,7 @@ def _in_container() -> bool:
 
 
 def _read(directory: str) -> Optional[Dict[str, Any]]:
-    try:
-        with open(f"{directory}/{MARKER}", "rb") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return paths.read_private(f"{directory}/{MARKER}") or None
 
 
 def boot_id() -> str:

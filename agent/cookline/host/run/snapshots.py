@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from typing import Any, Dict
 
 from cookline.errors import HostStateError
 from cookline.host import paths
@@ -16,7 +14,7 @@ def accept(request: RunRequest) -> None:
     new = {"store": request.snapshot.get("store"), "number": request.snapshot.get("number", 0)}
     if new["store"] is None:
         return
-    seen = _read()
+    seen = paths.read_private(paths.SNAPSHOT)
     if seen.get("store") not in (None, new["store"]) and not request.take_over:
         raise HostStateError(
             f"this host is managed by another store ({seen['store']}), not by {new['store']}",
@@ -26,11 +24,3 @@ def accept(request: RunRequest) -> None:
         raise HostStateError(f"snapshot {new['number']} is older than {seen['number']}, which this host has seen already")
     if new != seen:
         paths.write_private(paths.SNAPSHOT, json.dumps(new).encode())
-
-
-def _read() -> Dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError), open(paths.SNAPSHOT, "rb") as file:
-        content = json.load(file)
-        if isinstance(content, dict):
-            return content
-    return {}

@@ -6,7 +6,6 @@ A quiet run renders nothing and does not even import jinja2 (29 ms): the host's 
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
@@ -84,9 +83,7 @@ class Templates:
     @property
     def cache(self) -> Dict[str, Dict[str, Any]]:
         if self._cache is None:
-            self._cache = {}
-            with contextlib.suppress(OSError, ValueError), open(paths.RENDER_CACHE, "rb") as file:
-                self._cache.update(json.load(file))
+            self._cache = paths.read_private(paths.RENDER_CACHE)
         return self._cache
 
     def save(self) -> None:
