@@ -77,7 +77,8 @@ class Logrotate(FileBacked):
 
 
 class _CheckedRotation(File):
-    """Only complaints about the file itself count: the logs that it names may come later."""
+    """Only complaints about the file itself count: the logs that it names may come later. From version 3.22 on logrotate warns
+    of options that it does not know, where it spoke of an error before."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,7 +87,8 @@ class _CheckedRotation(File):
     def _verifier(self, host: System) -> Callable[[str], None]:
         def check(staged: str) -> None:
             answer: Any = host.query(["logrotate", "-d", staged], timeout=60.0)
-            complaints = [line for line in answer.stderr.splitlines() if line.startswith("error:") and staged in line]
+            lines = [line for line in answer.stderr.splitlines() if f"{staged}:" in line]
+            complaints = [line for line in lines if line.startswith("error:") or "unknown option" in line]
             if complaints:
                 text = "\n".join(line.replace(staged, self.path) for line in complaints)
                 raise ResourceError(f"the new {self.path} was refused by logrotate and is not used:\n{text}")
