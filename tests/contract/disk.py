@@ -22,7 +22,7 @@ from watchdog.observers.inotify_c import inotify_add_watch, inotify_init
 from tests.lab.hosts import LabHost
 
 # cookline's own, and what the host writes whoever is at work there: its logs, systemd's notes of the run's scope and of logins,
-# and caches, which apt fills by reading.
+# caches, which apt fills by reading, and what its timers do at midnight.
 OWN = (
     "/var/lib/cookline",
     "/var/lib/cookline/*",
@@ -33,6 +33,8 @@ OWN = (
     "/run/utmp",
     "/run/mount/utab*",
     "/var/cache/*",
+    "/var/backups*",
+    "/var/lib/logrotate*",
     "/tmp/#*",  # files without a name
 )
 # What programs note of their work, which nobody wants back: package managers, account tools, systemd, debconf.
