@@ -44,7 +44,7 @@ IMPORTS = "from cookline import DnfRepository, Package, PackageUpdates\n"
 REPOSITORY = 'DnfRepository("case", baseurl="file:///srv/rpm", gpgcheck=False)'
 
 
-class Fleet:
+class DnfHost:
     """One host of that kind, and what comes of one resource after another on it."""
 
     def __init__(self, host: LabHost, directory: Path) -> None:
@@ -82,33 +82,33 @@ def host() -> Iterator[LabHost]:
 
 
 def test_dnf_installs_moves_holds_and_removes_what_is_declared(host: LabHost, tmp_path: Path) -> None:
-    fleet = Fleet(host, tmp_path)
-    _, event = fleet.ensure('Package("hello")')
+    there = DnfHost(host, tmp_path)
+    _, event = there.ensure('Package("hello")')
     assert "There are no enabled repositories" in event["error"]
-    end, _ = fleet.ensure(REPOSITORY.replace("/srv/rpm", "/srv/elsewhere"))
+    end, _ = there.ensure(REPOSITORY.replace("/srv/rpm", "/srv/elsewhere"))
     assert end["outcome"] == "failed" and "cannot be read and is not used" in end["reason"]
     assert host.run("ls /etc/yum.repos.d").stdout == ""
-    assert fleet.ensure(REPOSITORY)[1]["kind"] == "changed"
-    assert fleet.ensure(REPOSITORY)[1]["kind"] == "unchanged"
+    assert there.ensure(REPOSITORY)[1]["kind"] == "changed"
+    assert there.ensure(REPOSITORY)[1]["kind"] == "unchanged"
 
-    fleet.brings('Package("hello", version="1.0")', "1.0")
-    fleet.brings('PackageUpdates("all")', "1.1")
-    fleet.brings('Package("hello", version="1.0")', "1.0")
-    fleet.brings('Package("hello", held=True)', "1.0")
-    assert fleet.ensure('PackageUpdates("all")')[1]["kind"] == "unchanged"
-    fleet.brings('Package("hello", version="1.1", held=False)', "1.1")
+    there.brings('Package("hello", version="1.0")', "1.0")
+    there.brings('PackageUpdates("all")', "1.1")
+    there.brings('Package("hello", version="1.0")', "1.0")
+    there.brings('Package("hello", held=True)', "1.0")
+    assert there.ensure('PackageUpdates("all")')[1]["kind"] == "unchanged"
+    there.brings('Package("hello", version="1.1", held=False)', "1.1")
     for mistake, named in (('"hello", version="9.9"', "hello-9.9"), ('["hello", "nosuch"]', "nosuch")):
-        end, _ = fleet.ensure(f"Package({mistake})")
+        end, _ = there.ensure(f"Package({mistake})")
         assert f"there is no package {named!r} in the repositories of this host" in end["reason"]
-    fleet.brings('Package("hello", exists=False)', "")
+    there.brings('Package("hello", exists=False)', "")
 
 
 def test_what_dnf_has_changed_is_undone(host: LabHost, tmp_path: Path) -> None:
-    fleet = Fleet(host, tmp_path)
-    fleet.ensure(REPOSITORY)
-    fleet.ensure('Package("hello", version="1.0")')
-    end, event = fleet.ensure('Package("hello", version="1.1")')
+    there = DnfHost(host, tmp_path)
+    there.ensure(REPOSITORY)
+    there.ensure('Package("hello", version="1.0")')
+    end, event = there.ensure('Package("hello", version="1.1")')
     assert event["undo"]
-    undone, _ = fleet.ensure("None", undo=end["run"], recipes=[])
+    undone, _ = there.ensure("None", undo=end["run"], recipes=[])
     assert undone["outcome"] == "successful"
     assert host.run("rpm -q --queryformat '%{VERSION}' hello").stdout == "1.0"

@@ -190,8 +190,11 @@ def _setup_first(event: str, member: Member) -> str:
 
 def _spared(steps: Sequence[Step], revision: Revision, command: Command, owing: Collection[str]) -> list[Step]:
     """The steps; those of hosts on which they would find nothing to do skip them, a login for each saved."""
-    idle = {step.name for step in steps if step.name not in owing and not recipes_of(revision, step.name, command, step.event)}
-    return [replace(step, skip="no layer of it has configure recipes") if step.name in idle else step for step in steps]
+
+    def is_idle(step: Step) -> bool:
+        return step.name not in owing and not recipes_of(revision, step.name, command, step.event)
+
+    return [replace(step, skip="no layer of it has configure recipes") if is_idle(step) else step for step in steps]
 
 
 def _run(command_id: str, step: Step, *, phase: int, apply: bool = True) -> RunRecord:

@@ -13,7 +13,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cookline.control.transport import bytecode
+from cookline.control.transport import bytecode, memory
 from cookline.control.transport.base import Target
 from cookline.control.transport.bytecode import Bytecode
 from cookline.control.transport.trees import Manifest
@@ -71,10 +70,10 @@ class Bundle:
             return Bytecode()
         with self._reading:
             if self._compiled is None:
-                self._compiled = bytecode.recall(memory(), self._key)
+                self._compiled = bytecode.recall(self._key)
             if self._compiled is None:
                 self._compiled = bytecode.compiled(self._modules())
-                bytecode.remember(memory(), self._key, self._compiled)
+                bytecode.remember(self._key, self._compiled)
             return self._compiled
 
     def _modules(self) -> dict[str, bytes]:
@@ -181,28 +180,16 @@ def _wanted(member: str) -> bool:
 # -- remembering -------------------------------------------------------------------------------------------------------
 
 
-def memory() -> Path:
-    """Where this user's controllers keep what they have worked out."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cookline"
-
-
 def _recall(key: str) -> dict[str, Any] | None:
     try:
-        remembered = json.loads((memory() / "bundle.json").read_bytes())
-    except (OSError, ValueError, RuntimeError):
+        remembered = json.loads(memory.recall("bundle.json") or b"null")
+    except ValueError:
         return None
     return remembered if isinstance(remembered, dict) and remembered.get("key") == key else None
 
 
 def _remember(key: str, built: dict[str, Any]) -> None:
-    """A cache directory that cannot be written costs time, nothing else."""
-    with contextlib.suppress(OSError, RuntimeError):
-        directory = memory()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, staged = tempfile.mkstemp(dir=directory)
-        with open(descriptor, "w") as file:
-            json.dump({"key": key, **built}, file)
-        os.replace(staged, directory / "bundle.json")
+    memory.keep("bundle.json", json.dumps({"key": key, **built}).encode())
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

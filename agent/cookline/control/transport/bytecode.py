@@ -3,17 +3,15 @@ bundle, as compiling costs each host 0.15 s."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import marshal
-import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import MAGIC_NUMBER, source_hash
-from pathlib import Path
+
+from cookline.control.transport import memory
 
 # PEP 552: named by a hash of the source that is not to be checked, as a tree never changes.
 UNCHECKED = (1).to_bytes(4, "little")
@@ -46,24 +44,18 @@ def _compiled(path: str, source: bytes) -> bytes:
     return MAGIC_NUMBER + UNCHECKED + source_hash(source) + marshal.dumps(code)
 
 
-def recall(directory: Path, key: str) -> Bytecode | None:
+def recall(key: str) -> Bytecode | None:
     """What was remembered under the key, or None."""
+    head, _, packed = (memory.recall(NAME) or b"").partition(b"\n")
     try:
-        head, _, packed = (directory / NAME).read_bytes().partition(b"\n")
         known = json.loads(head)
         return Bytecode(tuple((path, size) for path, size in known["sizes"]), packed) if known["key"] == _full(key) else None
-    except (OSError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return None
 
 
-def remember(directory: Path, key: str, made: Bytecode) -> None:
-    """A cache directory that cannot be written costs time, nothing else."""
-    with contextlib.suppress(OSError, RuntimeError):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, staged = tempfile.mkstemp(dir=directory)
-        with open(descriptor, "wb") as file:
-            file.write(json.dumps({"key": _full(key), "sizes": made.sizes}).encode() + b"\n" + made.packed)
-        os.replace(staged, directory / NAME)
+def remember(key: str, made: Bytecode) -> None:
+    memory.keep(NAME, json.dumps({"key": _full(key), "sizes": made.sizes}).encode() + b"\n" + made.packed)
 
 
 def _full(key: str) -> str:

@@ -81,8 +81,9 @@ class EditedFile(Resource):
 
     def edited_bytes(self, content: bytes) -> bytes:
         """The file's new content; lines that are new end as the others do."""
-        new = encoded(self.edited(decoded(plain(content))))
-        return new if plain(content) == content else new.replace(b"\n", b"\r\n")
+        text = plain(content)
+        new = encoded(self.edited(decoded(text)))
+        return new if text == content else new.replace(b"\n", b"\r\n")
 
     def inverse(self, host: System, changes: Changes) -> Optional[Resource]:
         """The file comes back as it was: content, mode, owner and group."""

@@ -79,14 +79,15 @@ class Git(Resource):
         return self._read(host)
 
     def _read(self, host: System) -> State:
-        commit = git_stamps.clean_commit(host, self.path, self.repository)
-        found: State = (
-            self._asked(host) if commit is None else {"repository": self.repository, "revision": commit, "modified": []}
-        )
-        if found["repository"] != self.repository:
-            return {**found, "modified": []}
-        if not found["modified"] and commit is None and found["revision"]:
-            git_stamps.keep(host, self.path, self.repository)
+        stamp = git_stamps.take(host, self.path, self.repository)
+        if stamp is not None and git_stamps.is_known(self.path, stamp):
+            found: State = {"repository": self.repository, "revision": stamp.commit, "modified": []}
+        else:
+            found = self._asked(host)
+            if found["repository"] != self.repository:
+                return {**found, "modified": []}
+            if stamp is not None and host.apply and not found["modified"]:
+                git_stamps.keep(self.path, stamp)
         return {**found, "revision": self.revision if found["revision"] == self._resolve(host) else found["revision"]}
 
     def _asked(self, host: System) -> State:

@@ -26,35 +26,28 @@ TREES_KEPT = 200
 
 
 class Stamp(NamedTuple):
-    """The commit that HEAD names, a digest of the tree's status, and when something in it changed last."""
+    """The commit that HEAD names, a digest of the tree's status, and whether nothing in it has changed just now."""
 
     commit: str
     digest: str
-    changed: float
+    settled: bool
 
 
-def clean_commit(host: System, path: str, repository: str) -> Optional[str]:
-    """The commit that is checked out in a clone of `repository` that has not changed since git called it clean; None where git
-    must be asked."""
-    known = paths.read_private(paths.GIT_STAMPS).get(path)
-    if known is None:
-        return None
-    stamp = _stamp(host, path, repository)
-    return stamp.commit if stamp is not None and known == stamp.digest else None
+def is_known(path: str, stamp: Stamp) -> bool:
+    """Whether git has called the tree clean as it stands."""
+    return bool(paths.read_private(paths.GIT_STAMPS).get(path) == stamp.digest)
 
 
-def keep(host: System, path: str, repository: str) -> None:
-    """Note that git calls the tree clean as it stands, and a clone of `repository`."""
-    stamp = _stamp(host, path, repository) if host.apply else None
-    if stamp is None or stamp.changed > time.time() - SETTLED_SECONDS:
-        return
-    kept = {**paths.read_private(paths.GIT_STAMPS), path: stamp.digest}
-    with contextlib.suppress(OSError):  # it only saves time
-        paths.write_private(paths.GIT_STAMPS, json.dumps(dict(list(kept.items())[-TREES_KEPT:])).encode())
+def keep(path: str, stamp: Stamp) -> None:
+    """Note that git called the tree clean after the stamp was taken."""
+    if stamp.settled:
+        kept = {**paths.read_private(paths.GIT_STAMPS), path: stamp.digest}
+        with contextlib.suppress(OSError):  # it only saves time
+            paths.write_private(paths.GIT_STAMPS, json.dumps(dict(list(kept.items())[-TREES_KEPT:])).encode())
 
 
-def _stamp(host: System, path: str, repository: str) -> Optional[Stamp]:
-    """None where HEAD is a branch, or submodules have states of their own."""
+def take(host: System, path: str, repository: str) -> Optional[Stamp]:
+    """Of the tree at `path` as a clone of `repository`; None where HEAD is a branch, or submodules have states of their own."""
     own = f"{path}/.git"
     head = (host.read(f"{own}/HEAD") or b"").decode("ascii", "replace").strip()
     if not COMMIT.fullmatch(head) or host.exists(f"{own}/modules"):
@@ -65,7 +58,7 @@ def _stamp(host: System, path: str, repository: str) -> Optional[Stamp]:
             changed = max(changed, status.st_ctime)
             seen = (status.st_mode, status.st_uid, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             digest.update(f"{place}\0{seen}\n".encode("utf-8", "surrogateescape"))
-        return Stamp(head, digest.hexdigest(), changed)
+        return Stamp(head, digest.hexdigest(), changed <= time.time() - SETTLED_SECONDS)
     return None
 
 
